@@ -29,7 +29,7 @@ from vade_tf import TrainConfig, metrics, resume, train
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import load_rows
-from vade_tf.runs.sweep import pretrained_codes
+from vade_tf.runs.study import pretrained_codes
 from vade_tf.seeding import subset
 from vade_tf.training.posterior import model_groups, posterior
 

@@ -227,7 +227,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         check_is_fitted(self)
         if self.schema_ is None:
             raise InputError("impute", "a fit to a DataFrame", "one to an array, whose cells are never missing")
-        X = X if isinstance(X, pandas.DataFrame) else self._frame(X)
+        X = self._frame(X)
+        X = X if isinstance(X, pandas.DataFrame) else pandas.DataFrame(np.asarray(X), columns=self._columns)
         means = self._each(self._known(X), lambda rows: self.model_.decode(self.model_.encode(rows)[0]))
         return filled(X, self.schema_, self.model_.unscale(means))
 

@@ -138,16 +138,16 @@ def test_holes_are_filled_with_the_mean_of_their_code(monkeypatch):
         decode = staticmethod(lambda z: tf.repeat(z, 3, axis=1))
         unscale = staticmethod(lambda x: 10 * np.asarray(x))
 
-    monkeypatch.setattr(assignments, "BLOCK", 2)
+    monkeypatch.setattr(assignments, "MAX_ROWS_TOGETHER", 2)
     table = pd.DataFrame({"a": [1.0, np.nan, 3], "b": [2.0, 4, 5], "note": ["x", None, "y"], "c": [np.nan, 8, 9]})
     schema = Schema.numbers(table[["a", "b", "c"]])
     rows = Incoming(schema.encode(table)[0], table)
-    found = pd.concat(answers.imputed(Model(), schema, rows, lambda done, text: None))
+    found = pd.concat(answers._imputed(schema, Model(), rows, lambda done, text: None))
     expected = table.assign(a=[1.0, 60, 3], c=[15.0, 8, 9])
     pd.testing.assert_frame_equal(found, expected)
     cells = table.astype(object).map(str, na_action="ignore").fillna("")
     as_written = rows._replace(written=cells)
-    found = pd.concat(answers.imputed(Model(), schema, as_written, lambda done, text: None))
+    found = pd.concat(answers._imputed(schema, Model(), as_written, lambda done, text: None))
     assert (found["b"].tolist(), found["note"].tolist()) == (["2.0", "4.0", "5.0"], ["x", "", "y"])
 
 

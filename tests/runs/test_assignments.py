@@ -7,13 +7,12 @@ import pyarrow.parquet
 import pytest
 
 from vade_tf.cli.main import main
-from vade_tf.errors import InputError
 from vade_tf.report import evaluation
 from vade_tf.runs import assignments, output
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.load import load
-from vade_tf.runs.rows import load_rows, numbers_of
+from vade_tf.runs.rows import numbers_of
 from vade_tf.systems.models import Clustering, StudentT
 
 pytestmark = pytest.mark.usefixtures("loaded_once")
@@ -34,9 +33,9 @@ def rows(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def partial(rows, tmp_path_factory, eager_file):
-    """A run on some of these rows: fewer by a limit, and others held out."""
+    """A run on some of these rows: fewer by a limit."""
     out = tmp_path_factory.mktemp("partial") / "run"
-    config = TrainConfig.create(data=str(rows), limit=100, held_out=0.2, **SMALL)
+    config = TrainConfig.create(data=str(rows), limit=80, **SMALL)
     training.train(config, out, export=False)
     return out, config
 
@@ -45,7 +44,7 @@ def test_rows_keep_the_numbers_they_had_before_others_were_left_aside(rows, part
     out, config = partial
     found = pandas.read_csv(out / "assignments.csv")
     assert list(found) == ["row", "cluster", "confidence", "log_density", "typicality_rank"]
-    numbers, _ = numbers_of(config, 120)
+    numbers = numbers_of(config, 120)
     assert len(numbers) == 80
     np.testing.assert_array_equal(found["row"], numbers)
     model, x = load(out), np.load(rows)[numbers]
@@ -56,18 +55,17 @@ def test_rows_keep_the_numbers_they_had_before_others_were_left_aside(rows, part
 
 
 def test_an_evaluation_calls_the_rows_by_the_same_numbers(partial, monkeypatch):
-    monkeypatch.setattr(evaluation, "IWAE_ROWS", 2)
     told = pandas.read_csv(partial[0] / "assignments.csv", index_col="row")
     result = evaluation.evaluate_run(partial[0]).result
-    assert result["lowest_density_rows"] == told["log_density"].nsmallest(evaluation.EXAMPLES).index.tolist()
+    assert result["lowest_density_rows"] == told["log_density"].nsmallest(evaluation.LOWEST_ROWS).index.tolist()
     for card in result["clusters"]:
         for row in card["typical"] + card["doubtful"]:
             assert told["cluster"][row["row"]] == card["cluster"]
             assert told["confidence"][row["row"]] == pytest.approx(row["confidence"], rel=1e-5)
-    monkeypatch.setattr(evaluation, "MOST", 1)  # and where only some of them, drawn, are evaluated
-    monkeypatch.setattr(evaluation, "LEAST_ROWS", 40)
+    monkeypatch.setattr(evaluation, "MAX_NUMBERS", 1)  # and where only some of them, drawn, are evaluated
+    monkeypatch.setattr(evaluation, "MIN_ROWS", 40)
     some = evaluation.evaluate_run(partial[0])
-    lowest = told.loc[some.numbers, "log_density"].nsmallest(evaluation.EXAMPLES)
+    lowest = told.loc[some.numbers, "log_density"].nsmallest(evaluation.LOWEST_ROWS)
     assert some.result["lowest_density_rows"] == lowest.index.tolist()
 
 
@@ -157,18 +155,9 @@ def test_the_code_of_a_system_without_a_bound_is_what_its_head_reads(rng):
     np.testing.assert_allclose(np.stack(list(found.values()), axis=1), 2 * x + 1, rtol=1e-5, atol=1e-6)
 
 
-def test_a_share_that_leaves_no_row_to_train_on_is_refused(rows):
-    for share, n in ((0.99, 10), (0.02, 10)):
-        with pytest.raises(InputError, match=f"^held_out: expected a share that leaves some of {n} rows"):
-            numbers_of(TrainConfig(data="x.npy", clusters=3, held_out=share), n)
-    trained, aside = numbers_of(TrainConfig(data="x.npy", clusters=3, held_out=0.9), 10)
-    assert (len(trained), len(aside)) == (1, 9)
-    assert load_rows(TrainConfig(data=str(rows), clusters=120)).config.clusters == 120  # a cluster for each row
-
-
 def test_an_evaluation_of_some_rows_says_how_many_of_them_were_seen_and_of_how_many_they_are(partial, monkeypatch):
-    monkeypatch.setattr(evaluation, "MOST", 1)
-    monkeypatch.setattr(evaluation, "LEAST_ROWS", 40)
+    monkeypatch.setattr(evaluation, "MAX_NUMBERS", 1)
+    monkeypatch.setattr(evaluation, "MIN_ROWS", 40)
     monkeypatch.setattr(evaluation, "evaluate", lambda *given, **more: {"n": 40})
     result = evaluation.evaluate_run(partial[0]).result
     assert (result["seen_in_training"], result["drawn_from"]) == (40, 80)
@@ -178,9 +167,9 @@ def test_as_many_rows_are_evaluated_as_keep_what_a_system_without_a_code_says_of
     rows, tmp_path, monkeypatch
 ):
     training.train(TrainConfig.create(data=str(rows), model="kmeans", clusters=3), tmp_path / "run")
-    monkeypatch.setattr(evaluation, "MOST", 40 * (6 + 3))  # its features and its three clusters
-    monkeypatch.setattr(evaluation, "LEAST_ROWS", 1)
+    monkeypatch.setattr(evaluation, "MAX_NUMBERS", 40 * (6 + 3))  # its features and its three clusters
+    monkeypatch.setattr(evaluation, "MIN_ROWS", 1)
     monkeypatch.setattr(evaluation, "evaluate", lambda *given, **more: {})
     some = evaluation.evaluate_run(tmp_path / "run")
-    assert some.found.m.size + some.found.log_gamma.size == evaluation.MOST
+    assert some.found.m.size + some.found.log_gamma.size == evaluation.MAX_NUMBERS
     assert len(some.dataset.x) == 40

@@ -1,10 +1,9 @@
-"""What TensorBoard shows of a run: scalars, clusters, pictures, the projector; training is the same without it."""
+"""What TensorBoard shows of a run: scalars, clusters and pictures."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.plugins.projector import ProjectorConfig
 
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
@@ -38,9 +37,6 @@ def events(trained):
     return EventAccumulator(str(trained[0] / "tensorboard" / "fit")).Reload()
 
 
-SHOWN = np.random.default_rng(0).permutation(40)  # the rows, in the order they are shown
-
-
 def values(events, tag):
     return {event.step: tf.make_ndarray(event.tensor_proto) for event in events.Tensors(tag)}
 
@@ -58,24 +54,3 @@ def test_the_clusters_are_those_of_the_model(trained, events):
         assert values(events, f"component_pi/{c}")[7] == pytest.approx(np.exp(model.prior.parameters[0][c]), rel=1e-5)
     histogram = values(events, "code/mean")[7]
     assert histogram[:, 2].sum() == 40 * 10
-
-
-def test_the_projector_reads_its_files(trained):
-    """Codes, names and thumbnails belong together, row by row; the config is one that TensorBoard parses."""
-    from google.protobuf import text_format
-
-    folder = trained[0] / "tensorboard" / "fit"
-    config = text_format.Parse((folder / "projector_config.pbtxt").read_text(), ProjectorConfig())
-    (embedding,) = config.embeddings
-    codes = np.loadtxt(folder / embedding.tensor_path, delimiter="\t")
-    lines = (folder / embedding.metadata_path).read_text().splitlines()
-    model = load(trained[0])
-    with np.load(trained[1]) as arrays:
-        x, y = arrays["x"][SHOWN], arrays["y"][SHOWN]
-    np.testing.assert_allclose(codes, model.encode(x.reshape(40, 48))[0], rtol=1e-3, atol=1e-4)
-    groups = model.predict(x.reshape(40, 48), verbose=0).argmax(axis=1)
-    assert lines == ["cluster\tlabel", *(f"{c}\t{label}" for c, label in zip(groups, y, strict=True))]
-    sprite = tf.io.decode_png((folder / embedding.sprite.image_path).read_bytes()).numpy()[:, :, 0]
-    width, height = embedding.sprite.single_image_dim
-    assert sprite.shape == (6 * height, 7 * width)  # TensorBoard wants as many columns as make it square
-    np.testing.assert_array_equal(sprite[height : 2 * height, width : 2 * width], x[8])

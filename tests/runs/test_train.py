@@ -28,19 +28,18 @@ def run(tmp_path):
     file = tmp_path / "x.npy"
     np.save(file, X)
     config = TrainConfig.create(data=str(file), clusters=2, hidden=(8,), pretrain_epochs=1, epochs=1)
-    begun = Run.create(tmp_path / "run", config, load_rows(config).dataset.fingerprint)
+    begun = Run.create(tmp_path / "run", config, training.identity(load_rows(config)))
     np.save(file, np.where(np.arange(20)[:, None] == 13, X + 1, X))
     return begun
 
 
 def test_a_run_goes_on_with_its_own_rows_alone(run):
-    told = "expected 20 rows of 4 features from .*x.npy, got other 20 rows of 4 features; restore that file$"
     with pytest.raises(InputError, match="^resume: "):
         training.resume(run.path)
 
 
 def test_a_run_goes_on_with_its_own_hints_alone(tmp_path):
-    """The same hints of another type are its own; a folder without their checksum, as older ones are, goes on."""
+    """The same hints of another type are its own."""
     data, hints = tmp_path / "x.npy", tmp_path / "hints.npy"
     np.save(data, X)
     np.save(hints, np.arange(20) % 2)
@@ -51,21 +50,8 @@ def test_a_run_goes_on_with_its_own_hints_alone(tmp_path):
     np.save(hints, (np.arange(20) + 1) % 2)
     with pytest.raises(InputError, match="^resume: "):
         training.resume(run.path)
-    older = Run.create(tmp_path / "older", config, load_rows(config).dataset.fingerprint)
-    older.check_data(training.identity(load_rows(config)), "resume")
     np.save(hints, (np.arange(20) % 2).astype("i1"))
     assert training.resume(run.path, export=False)["n"] == 20
-
-
-def test_a_run_goes_on_with_what_its_rows_were_taken_for(tmp_path):
-    """An older version did not know images by their pixels."""
-    np.save(tmp_path / "x.npy", np.outer(np.arange(20), np.ones(36)).reshape(20, 6, 6))
-    config = TrainConfig.create(data=str(tmp_path / "x.npy"), clusters=2, hidden=(8,), pretrain_epochs=1, epochs=1)
-    facts = training.identity(load_rows(config))
-    assert facts["image_shape"] == [6, 6]
-    run = Run.create(tmp_path / "run", config, {**facts, "image_shape": None})
-    with pytest.raises(InputError, match="^resume: "):
-        training.resume(run.path)
 
 
 KINDS = {
@@ -85,24 +71,13 @@ def test_a_run_says_what_its_rows_were_taken_for_and_goes_on_with_it_alone(rng, 
     run = Run.create(tmp_path / "run", config, {**facts, "kind": "something else"})
     with pytest.raises(InputError, match="^resume: "):
         training.resume(run.path)
-    older = {name: value for name, value in facts.items() if name != "kind"}
-    Run.create(tmp_path / "older", config, older).check_data(facts, "resume")
 
 
 def test_an_autoencoder_is_lent_to_its_own_rows_alone(run, tmp_path):
     config = dataclasses.replace(run.config, pretrained=str(run.path))
     wide = tmp_path / "wide.npy"
     np.save(wide, np.ones((20, 5)))
-    rows, here = "expected 20 rows of 4 features from .*x.npy, got ", "held_out=0.1, limit=None and seed=0, as here"
-    restore = (
-        f"{rows}other 20 rows of 4 features; restore that file, or give the same labels, columns and drop; a run of .*"
-    )
-    for changed, told in (
-        ({}, restore),
-        ({"seed": 1}, restore),  # which draws no rows where all are trained on
-        ({"held_out": 0.1}, f"{rows}18 rows of 4 features; name a run that was trained with {here}"),
-        ({"data": str(wide)}, f"{rows}20 rows of 5 features from .*wide.npy; give the same labels, columns and drop"),
-    ):
+    for changed in ({}, {"seed": 1}, {"limit": 18}, {"data": str(wide)}):
         with pytest.raises(InputError, match="^pretrained: "):
             training.train(dataclasses.replace(config, **changed), tmp_path / "other")
     assert not (tmp_path / "other").exists()
@@ -113,7 +88,7 @@ def test_an_autoencoder_of_other_rows_is_refused_though_they_were_drawn_alike(tm
     np.save(file, X)
     config = TrainConfig.create(data=str(file), clusters=2, hidden=(8,), limit=10, seed=3)
     lent = Run.create(tmp_path / "run", config, training.identity(load_rows(config)))
-    for content, seed, told in ((X, 4, "name a run .* seed=4, as here"), (X + 1, 3, "restore that file, or")):
+    for content, seed in ((X, 4), (X + 1, 3)):
         np.save(file, content)
         with pytest.raises(InputError, match="^pretrained: "):
             training.train(dataclasses.replace(config, seed=seed, pretrained=str(lent.path)), tmp_path / "other")
@@ -127,7 +102,7 @@ def test_a_run_is_evaluated_on_its_own_rows_alone(run):
 def test_its_own_rows_are_known_in_any_place(run, tmp_path):
     np.save(tmp_path / "moved.npy", X)
     config = dataclasses.replace(run.config, data=str(tmp_path / "moved.npy"))
-    run.check_data(load_rows(config).dataset.fingerprint, "resume")
+    run.check_data(training.identity(load_rows(config)), "resume")
     assert report.load_rows(Run(run.path, config), None)[1] == 20
     with pytest.raises(InputError, match="^pretrained: "):
         training.train(dataclasses.replace(config, pretrained=str(run.path)), tmp_path / "other")

@@ -183,7 +183,7 @@ def test_a_version_is_whole_or_not_there_and_never_overwritten(model, folder, tm
     def fails(*arguments):
         save(*arguments)
         assert not (tmp_path / "1").exists()  # nothing under the final name before everything is written
-        raise OSError("No space left on device")
+        raise OSError(28, "No space left on device")
 
     save = tf.saved_model.save
     monkeypatch.setattr(tf.saved_model, "save", fails)

@@ -61,7 +61,7 @@ def run(options: argparse.Namespace, command: str) -> None:
     if options.data is not None and not Path(options.data).exists():
         raise InputError("data", "an existing file or folder", options.data)
 
-    from vade_tf.cli.terminal import Steps
+    from vade_tf.printing import Plain
 
     with starting():
         from vade_tf.report import evaluation, page
@@ -72,11 +72,11 @@ def run(options: argparse.Namespace, command: str) -> None:
         out.mkdir(parents=True, exist_ok=True)
     where = {name: getattr(options, name) for name in ("data_dir", "data", "labels", "test")}
     evaluated = {}
-    with Steps(options.quiet) as steps:
-        for folder in paths:
-            subject = f"{folder}: " if several else ""
-            step = functools.partial(lambda subject, name: steps(subject + name), subject)
-            evaluated[str(folder)] = evaluation.evaluate_run(folder, step=step, **where)
+    terminal = Plain(stderr=True, quiet=options.quiet)  # stdout stays clean for what is found
+    for folder in paths:
+        subject = f"{folder}: " if several else ""
+        step = functools.partial(lambda subject, name: terminal.print(subject + name, soft_wrap=True), subject)
+        evaluated[str(folder)] = evaluation.evaluate_run(folder, step=step, **where)
     results = {name: each.result for name, each in evaluated.items()}
     if len({(os.path.realpath(one["source"]), one["n_features"]) for one in results.values()}) > 1:
         warnings.warn("the runs are of different data; compare scores within the same data alone", stacklevel=1)
@@ -88,9 +88,8 @@ def run(options: argparse.Namespace, command: str) -> None:
         page.show(results[str(paths[0])])
     if options.no_figures:
         return
-    with Steps(options.quiet) as steps:
-        steps("drawing figures")
-        first = evaluated[str(paths[0])]
-        written = page.write_comparison(results, out) if several else page.write(first, out, command)
+    terminal.print("drawing figures")
+    first = evaluated[str(paths[0])]
+    written = page.write_comparison(results, out) if several else page.write(first, out, command)
     if not options.json:
         print(f"written: {written}")

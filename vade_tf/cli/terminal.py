@@ -1,12 +1,10 @@
 """What a person sees of a command: a bar for each phase, or lines where the output is no terminal; the last table."""
 
 import shlex
-import time
 from collections.abc import Callable
-from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from vade_tf.printing import Plain
@@ -112,27 +110,16 @@ class Terminal(Silent):
 
     def sweep(self, summary: dict, out: str) -> None:
         """The table of a run over several numbers of clusters, and the K recommended."""
-        scored = summary["rows"][0]["acc"] is not None
-        title = f"{summary['n']:,} rows, {summary['n_held_out']:,} held out (ELBO in nats a held-out row)"
-        names = ("K", "", "ELBO", "behind", "±", "BIC", "strength", "used", "least", *(["ACC"] if scored else []))
-        table = _table(title, names)
+        names = ["strength", "elbo", *(["acc"] if summary["rows"][0]["acc"] is not None else [])]
+        table = _table(f"{summary['n']:,} rows", ("K", "", *(name.upper() for name in names)))
         for row in summary["rows"]:
+            chosen = "*" if row["n_clusters"] == summary["n_clusters"] else ""
             table.add_row(
-                str(row["n_clusters"]),
-                "*" if row["n_clusters"] == summary["n_clusters"] else "",
-                f"{row['held_out_elbo']:.2f}",
-                f"{row['behind']:.2f}",
-                f"{row['behind_se']:.2f}",
-                f"{row['bic']:.0f}",
-                f"{row['strength']:.3f}",
-                str(row["components_used"]),
-                f"{row['shares'][-1]:.4f}",
-                *([f"{row['acc']:.4f}"] if scored else []),
+                str(row["n_clusters"]), chosen, *(f"{row[name]:.{2 if name == 'elbo' else 4}f}" for name in names)
             )
         self._print(table)
-        named = ", ".join(f"{name} {k}" for name, k in summary["named"].items())
         self.say(f"* recommended: {summary['n_clusters']} clusters, {summary['why']}")
-        self.say(f"named by {named}\nwritten to {out}: clusters.png, clusters.csv, summary.json")
+        self.say(f"written to {out}: clusters.png, clusters.csv, summary.json")
 
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:
@@ -140,47 +127,3 @@ def _table(title: str, columns: tuple[str, ...]) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     return table
-
-
-class Steps:
-    """What a command that only computes is doing, on stderr: stdout stays clean for what it finds.
-
-    Call it with the name of each step as it begins; use it as a context manager. On a terminal a line shows the present
-    step. Elsewhere each step leaves a line when it is done, with its seconds.
-
-    Args:
-        quiet: show nothing.
-    """
-
-    def __init__(self, quiet: bool = False):
-        self.quiet = quiet
-        self.console = Plain(stderr=True)
-        self.draws = not quiet and self.console.is_terminal and not self.console.is_dumb_terminal
-        self.name = ""
-        self.begun = 0.0
-        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-        self.progress = Progress(*columns, console=self.console, transient=True)
-
-    def __enter__(self) -> "Steps":
-        if self.draws:
-            self.progress.start()
-            self.task = self.progress.add_task("", total=None)
-        return self
-
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.draws:
-            self.progress.stop()
-        if kind is None:
-            self._end()
-
-    def __call__(self, name: str) -> None:
-        self._end()
-        self.name, self.begun = name, time.monotonic()
-        if self.draws:
-            self.progress.update(self.task, description=name)
-
-    def _end(self) -> None:
-        if self.name and not (self.draws or self.quiet):
-            line = f"{self.name}  {time.monotonic() - self.begun:.0f} s"
-            self.console.print(line, highlight=False, soft_wrap=True)
-        self.name = ""

@@ -48,9 +48,9 @@ def build_parser(prog: str, everything: bool = False) -> Parser:
         else:
             options["type"], options["metavar"] = value_type(kinds[field.name])
             choices = "|".join(field.metadata.get("choices", ()))
-            options["metavar"] = choices if 0 < len(choices) < 32 else options["metavar"]
+            options["metavar"] = choices if 0 < len(choices) < 10 else options["metavar"]
         if field.name == "clusters":
-            options |= {"type": str, "metavar": "K|LOW:HIGH[:STEP]|auto"}
+            options |= {"type": str, "metavar": "K"}
         group = training if field.name in TRAINING else rows
         group.add_argument(f"--{field.name.replace('_', '-')}", **options)
     where = parser.add_argument_group("where and how to run")

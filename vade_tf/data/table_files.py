@@ -62,7 +62,8 @@ def load(
     y, ids = (None if v is None else padded(tables.complete(v, k, file), k) for k, v in found.items())
     if asked["text"] is not None:
         tables.check_columns(table, {"text": [asked["text"]]}, file)
-        return _texts(texts_of(_column(file, source, table, asked["text"])), asked["text"], y, schema, about)
+        texts = texts_of(_column(file, source, table, asked["text"]))
+        return _texts(texts, asked["text"], y, schema, {**about, "ids": ids})
     x = x.assign(**{name: table[name] for name in own if name in reasons and name in table})
     about |= {"ids": ids, "image_shape": declared}
     if isinstance(schema, Genes):

@@ -3,24 +3,20 @@
 Knows no figure, no page and no phase of training, and never writes into a run folder.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
-from scipy.special import entr, logsumexp
+from scipy.special import entr
 from sklearn.metrics import silhouette_score
 
 from vade_tf import metrics
-from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.named import TEST_ROWS
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError, warn_units
-from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
 from vade_tf.report import cards
 from vade_tf.runs.folder import BOUND, Run
@@ -31,9 +27,6 @@ from vade_tf.seeding import subset
 from vade_tf.training.posterior import Assignments, Posterior, assignments, posterior
 
 MAX_NUMBERS, MIN_ROWS = 1 << 24, 1000  # codes and responsibilities that are kept of all rows; rows at least
-IWAE_SAMPLES = (1, 50, 5000)
-MAX_IWAE_ROWS = 64  # 5,000 decodings a row: 0.13 s for MNIST and the paper's network on two cores
-MAX_DECODED = 1 << 31  # numbers that the decoder's layers make of all draws: 20 to 40 s on one core
 SILHOUETTE_ROWS = 2000  # its cost is quadratic
 LOWEST_ROWS = 5  # rows named as outliers
 SEED = 0  # of the subsets and the draws
@@ -68,7 +61,6 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
     Raises:
         InputError: the run is not finished or damaged, or its data cannot be had.
     """
-    step("loading data")
     run, model = load_run(path)
     training, history = run.metrics, run.load_rows()
     dataset, seen, numbers = load_rows(run, model, **where)
@@ -129,9 +121,9 @@ def load_rows(
         check_rows(run, model, dataset.x, data)
         shape = run.data.get("image_shape")
         return replace(dataset, image_shape=None if shape is None else tuple(shape)), None, range(len(dataset.x))
-    config = replace(run.config, limit=None, held_out=0.0, data_dir=data_dir or run.config.data_dir)
+    config = replace(run.config, limit=None, data_dir=data_dir or run.config.data_dir)
     whole = load_whole(config, run, run.data.get("in_file"))
-    numbers = numbers_of(run.config, len(whole.x))[0]
+    numbers = numbers_of(run.config, len(whole.x))
     trained = whole if len(numbers) == len(whole.x) else whole.part(np.asarray(numbers))
     if any(trained.fingerprint[name] != run.data[name] for name in ("rows", "features", "crc32")):
         expected = f"the {run.data['rows']} rows that {run.path} was trained on"
@@ -177,10 +169,9 @@ def evaluate(
         scores |= metrics.all_scores(y, groups, found.log_odds)
         correct = metrics.matching(y, groups)[groups] == y
         scores["calibration"] = metrics.calibration(correct, found.confidence)
-    bound: dict = dict.fromkeys((*BOUND, "importance_weighted", "lowest_density_rows"))
+    bound: dict = dict.fromkeys((*BOUND, "lowest_density_rows"))
     if isinstance(found, Posterior):
         bound = {name: _mean(getattr(found, name)) for name in BOUND}
-        bound["importance_weighted"] = importance_weighted(model, dataset.x, found.elbo)
         lowest = found.log_density.argsort(kind="stable")[:LOWEST_ROWS]
         bound["lowest_density_rows"] = [int(numbers[i]) for i in lowest]
     return {
@@ -194,69 +185,6 @@ def evaluate(
         **bound,
         "clusters": cards.cards(model, dataset, found, numbers),
     }
-
-
-def importance_weighted(model: VaDE, x: Rows, bound: np.ndarray) -> dict:
-    """Importance-weighted bounds on log p(x) (Burda et al., ICLR 2016), and the ELBO of the same rows.
-
-    Args:
-        model: a trained VaDE.
-        x: raw rows, [n, D]; a random subset is used, smaller where a draw costs more (`decoded`).
-        bound: ELBO of each row, [n].
-
-    Returns:
-        {"rows": number of rows, "elbo": nats a row, "bounds": {"1": nats a row, "50": ..., "5000": ...}}. All are made
-        of the same draws, in groups of k, so a larger k never gives less.
-    """
-    samples = max(IWAE_SAMPLES)
-    rows = subset(len(x), min(MAX_IWAE_ROWS, max(MAX_DECODED // (samples * decoded(model)), 1)), SEED)
-    log_w = log_weights(model, x[rows], samples, SEED, pipeline.together(x, 1000))
-    bounds = {str(k): _mean(importance_weighted_bound(log_w, k)) for k in IWAE_SAMPLES}
-    return {"rows": len(rows), "elbo": _mean(bound[rows]), "bounds": bounds}
-
-
-def decoded(model: VaDE) -> int:
-    """Numbers that the decoder's layers make of a code; the time of a draw goes with these."""
-    outputs = keras.tree.flatten([layer.output for layer in model.decoder.layers])
-    return sum(math.prod(side or 1 for side in output.shape[1:]) for output in outputs)
-
-
-def importance_weighted_bound(log_w: np.ndarray, k: int) -> np.ndarray:
-    """Mean over groups of k draws of log (1/k) sum w: log weights [n, samples] -> [n]; k divides the samples."""
-    grouped = log_w.reshape(len(log_w), -1, k).astype(np.float64)
-    return (logsumexp(grouped, axis=2) - np.log(k)).mean(axis=1)
-
-
-def log_weights(model: VaDE, x: np.ndarray, samples: int, seed: int, chunk: int) -> np.ndarray:
-    """log p(x|z) + log p(z) - log q(z|x) of draws z from q(z|x), with p(z) the whole mixture.
-
-    Args:
-        model: a VaDE.
-        x: raw rows, [n, D].
-        samples: draws a row.
-        seed: of the draws.
-        chunk: draws decoded at once; bounds the memory.
-
-    Returns:
-        Log weights in nats, [n, samples].
-    """
-    mixture = model.prior.distribution
-
-    @tf.function(reduce_retracing=True, autograph=False)
-    def of_row(scaled, m, log_s2, noise):
-        z = m + tf.exp(0.5 * log_s2) * noise  # [chunk, latent]
-        out = model.x_parameters(z)
-        log_q = -0.5 * tf.reduce_sum(noise**2 + log_s2 + elbo.LOG_2PI, axis=-1)
-        return mixture.log_prob(z) - log_q - model.distortion(tf.repeat(scaled[None], tf.shape(z)[0], axis=0), out)
-
-    m, log_s2 = model.encode(x)
-    result = np.empty((len(x), samples), np.float32)
-    for i, scaled in enumerate(model.scale(x)):
-        noise = tf.random.stateless_normal((samples, model.prior.latent_dim), seed=[seed, i])
-        for begin in range(0, samples, chunk):
-            draws = noise[begin : begin + chunk]
-            result[i, begin : begin + chunk] = of_row(scaled, m[i], log_s2[i], draws)
-    return result
 
 
 def silhouette(m: np.ndarray, groups: np.ndarray) -> float | None:

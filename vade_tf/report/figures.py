@@ -257,26 +257,15 @@ def comparison(results: dict[str, dict]) -> Figure:
 
 @styled()
 def sweep(summary: dict) -> Figure:
-    """Three panels against K: bound on rows left out, BIC of the starting mixture, prediction strength.
+    """Prediction strength against K.
 
     Args:
-        summary: what `sweep.train_sweep` returns.
+        summary: of a study of several K, see `runs.study.train_study`.
     """
     rows, best = summary["rows"], summary["n_clusters"]
-    k, elbo, error, bic = (
-        np.array([row[name] for row in rows]) for name in ("n_clusters", "held_out_elbo", "behind_se", "bic")
-    )
-    figure = Figure((WIDTH, 7.2), layout="constrained")
-    bound, information, agreement = figure.subplots(3, 1)
-    bound.errorbar(k, elbo, error, color=COLOURS[0], marker="o", markersize=4, capsize=3)
-    bound.set(title="Held-out rows (bars: standard error of the distance to the best)", ylabel="ELBO (nats a row)")
-    information.plot(k, bic / summary["n"], color=COLOURS[0], marker="o", markersize=4)
-    information.set(title="BIC of the starting mixture (lower is better)", ylabel="BIC / n (nats)")
-    strength(k, [row["strength"] for row in rows], best, agreement)
-    for ax in (bound, information):
-        _mark_number(ax, k, best)
-    data = f"{plain(summary['dataset'])}, {summary['n']:,} rows and {summary['n_held_out']:,} held out"
-    figure.suptitle(f"How many clusters? {data}; recommended: {best}")
+    ax = strength([row["n_clusters"] for row in rows], [row["strength"] for row in rows], best)
+    ax.set(title=f"How many clusters? {plain(summary['dataset'])}, {summary['n']:,} rows; recommended: {best}")
+    figure: Any = ax.figure
     return figure
 
 

@@ -38,8 +38,8 @@ SCORES = {
     "rate_z": ("rate_z", "code against the components"),
     "rate_c": ("rate_c", "gamma against pi"),
 }
-NATS = ("elbo", "distortion", "rate_z", "rate_c", "iwae")
-COMPARED = ("acc", "nmi", "ari", "purity", "silhouette", "elbo", "iwae")
+NATS = ("elbo", "distortion", "rate_z", "rate_c")
+COMPARED = ("acc", "nmi", "ari", "purity", "silhouette", "elbo")
 MAX_CARDS = 24  # on a page: those of the largest clusters
 MAX_LETTERS = 60  # of a name on a card
 
@@ -47,16 +47,11 @@ MAX_LETTERS = 60  # of a name on a card
 def score_rows(result: dict) -> list[tuple[str, str, str]]:
     """Name, value and meaning of each number that a result of `evaluation.evaluate` has."""
     values = {**result, "ece": (result["calibration"] or {}).get("ece")}
-    rows = [
+    return [
         (name, f"{values[key]:.{2 if key in NATS else 4}f}", meaning)
         for key, (name, meaning) in SCORES.items()
         if values[key] is not None
     ]
-    weighted = result["importance_weighted"] or {"bounds": {}}
-    for k, bound in weighted["bounds"].items():
-        meaning = f"nats a row on {weighted['rows']} rows (ELBO {weighted['elbo']:.2f})"
-        rows.append((f"IWAE bound, k = {int(k):,}", f"{bound:.2f}", meaning))
-    return rows
 
 
 def cluster_table(result: dict) -> pandas.DataFrame:
@@ -89,8 +84,7 @@ def show_comparison(results: dict[str, dict]) -> None:
     """One table of several runs by name, on the terminal."""
     rows = []
     for name, result in results.items():
-        values = {**result, "iwae": (result["importance_weighted"] or {"bounds": {"5000": None}})["bounds"]["5000"]}
-        cells = {c: "-" if values[c] is None else f"{values[c]:.{2 if c in NATS else 4}f}" for c in COMPARED}
+        cells = {c: "-" if result[c] is None else f"{result[c]:.{2 if c in NATS else 4}f}" for c in COMPARED}
         rows.append({"run": name, **cells})
     drawn = [f"{name}: {about(result)}" for name, result in results.items() if "drawn_from" in result]
     _print(pandas.DataFrame(rows), *drawn)

@@ -91,9 +91,6 @@ class TrainConfig(Settings):
     hints: str | None = option(None, ".npy with the known group of each row, -1: unknown; semi-supervised", path=True)
     require_full: bool = option(False, "fail rather than train on the bundled 5,000 MNIST digits offline", expert=True)
     limit: int | None = option(None, "use a random subset of this many rows", least=1)
-    held_out: float = option(
-        0.0, "share of the rows that training leaves aside (0.1 with a range of clusters)", least=0.0, expert=True
-    )
     model: str = option("vade", f"system to train: vade, or {', '.join(SYSTEMS)}", choices=MODELS)
     pretrained: str | None = option(
         None, "run folder whose autoencoder to start from, instead of pretraining one", path=True, expert=True
@@ -125,10 +122,8 @@ class TrainConfig(Settings):
             self._check_system()
         if self.clusters == AUTO and self.hints is not None:
             raise InputError("hints", "a number of clusters, whose groups they name", "auto", "set clusters to it")
-        if self.hints is not None and (self.limit is not None or self.held_out):
-            raise InputError("hints", "no limit and no held_out: they need one entry for each row", "one of them")
-        if self.held_out >= 1:
-            raise InputError("held_out", "a share from 0 to below 1", repr(self.held_out))
+        if self.hints is not None and self.limit is not None:
+            raise InputError("hints", "no limit beside it: it needs one entry for each row", f"limit {self.limit}")
 
     def _check_rows(self) -> None:
         """Raises InputError where settings of the rows do not go together."""
@@ -166,9 +161,8 @@ class TrainConfig(Settings):
             return
         if not self.init.endswith(".npy"):
             raise InputError("init", f"one of {', '.join(METHODS)}, or a .npy file", repr(self.init))
-        drawn = self.limit is not None or self.held_out
-        if drawn or self.clusters == AUTO or self.model != "vade" or self.distribute == "multiworker":
-            expected = "a name beside limit, held_out, clusters auto, other systems and several machines"
+        if self.limit is not None or self.clusters == AUTO or self.model != "vade" or self.distribute == "multiworker":
+            expected = "a name beside limit, clusters auto, other systems and several machines"
             raise InputError("init", expected, repr(self.init), "a file has one entry for each row")
 
     def resolve(self, n: int, features: int = NARROW, **more) -> Resolved:

@@ -65,7 +65,7 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
     """
     assert config.pretrained is not None
     run = Run.open(config.pretrained, "pretrained")
-    hint = "give the same rows, columns and labels, and the same seed where limit or held_out draws rows"
+    hint = "give the same rows, columns and labels, and the same seed where limit draws rows"
     run.check_data({**run.data, **dataset.fingerprint}, "pretrained", hint)
     kept = run.load("pretrained")
     if kept is None:

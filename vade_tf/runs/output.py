@@ -16,7 +16,8 @@ ENDINGS = (".csv", ".parquet", ".h5ad")  # of files that are written; `annotated
 
 def check(path: Path) -> None:
     """Raises InputError where a file of this name is of a kind that is not written."""
-    if path.suffix.lower() not in ENDINGS and (path.is_file() or not path.exists()):  # no pipe, no device
+    special = path.exists() and not (path.is_file() or path.is_dir())  # a pipe, a device
+    if path.is_dir() or not (special or path.suffix.lower() in ENDINGS):
         raise InputError("out", f"a file ending in {', '.join(ENDINGS)}", str(path))
 
 

@@ -17,7 +17,7 @@ from vade_tf.errors import InputError
 from vade_tf.reading import plain_array
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
-from vade_tf.seeding import Stream, generator, subset
+from vade_tf.seeding import subset
 from vade_tf.training import arguments, initialization
 from vade_tf.training.settings import AUTO
 
@@ -29,14 +29,12 @@ class RunRows:
     Attributes:
         config: the configuration with the number of clusters filled in, and where the rows were found.
         dataset: the rows that are trained on, with labels for scoring where there are any.
-        aside: the rows that `config.held_out` keeps from training, or None.
         hints: known groups, int32 [n], -1 where none is known, or None.
         numbers: place of each row among all that were loaded, ascending, [n].
     """
 
     config: TrainConfig
     dataset: Dataset
-    aside: Dataset | None
     hints: np.ndarray | None
     numbers: Sequence[int] | np.ndarray
 
@@ -85,7 +83,7 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool |
     """The rows that a run with this configuration trains on, and its K.
 
     Args:
-        config: of the run; its seed draws the rows that `limit` and `held_out` leave out.
+        config: of the run; its seed draws the rows of a `limit`.
         whole: what `load_whole` returned, where several runs share it; default: it is called here.
         in_file: see `load_whole`.
 
@@ -99,8 +97,7 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool |
         clusters = DATASETS[config.dataset].clusters
     if clusters is None:
         raise InputError("clusters", "the number of clusters, which rows of your own need", "none")
-    numbers, others = numbers_of(config, len(dataset.x))
-    aside = dataset.part(others) if len(others) else None
+    numbers = numbers_of(config, len(dataset.x))
     if len(numbers) < len(dataset.x):
         dataset = dataset.part(np.asarray(numbers))
         dataset = dataset if in_file else held_in_memory(dataset)
@@ -116,7 +113,7 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool |
     # a run on the bundled digits stays with them, network or not
     where = BUNDLED if config.data is None and dataset.source == BUNDLED else config.data_dir
     config = replace(config, clusters=clusters, data_dir=where)
-    return RunRows(config, dataset, aside, hints, numbers)
+    return RunRows(config, dataset, hints, numbers)
 
 
 def held_in_memory(dataset: Dataset) -> Dataset:
@@ -127,26 +124,11 @@ def held_in_memory(dataset: Dataset) -> Dataset:
     return replace(dataset, x=x[:])
 
 
-def numbers_of(config: TrainConfig, n: int) -> tuple[Sequence[int] | np.ndarray, np.ndarray]:
-    """Places of the rows that are trained on, and of those held out, among all n, ascending; a range where it is all.
-
-    Raises:
-        InputError: `held_out` leaves one side empty.
-    """
-    drawn = config.limit is not None and config.limit < n
-    if config.held_out == 0 and not drawn:
-        return range(n), np.zeros(0, int)  # no array of 10^8 numbers
-    numbers = subset(n, n if config.limit is None else config.limit, config.seed)
-    if config.held_out == 0:
-        return numbers, numbers[:0]
-    aside = np.zeros(len(numbers), bool)
-    size = round(config.held_out * len(numbers))
-    aside[generator(config.seed, Stream.HELD_OUT).choice(len(numbers), size, replace=False)] = True
-    if aside.all() or not aside.any():
-        raise InputError(
-            "held_out", f"a share that leaves some of {len(numbers)} rows on both sides", str(config.held_out)
-        )
-    return numbers[~aside], numbers[aside]
+def numbers_of(config: TrainConfig, n: int) -> Sequence[int] | np.ndarray:
+    """Places of the rows that are trained on among all n, ascending; a range where it is all."""
+    if config.limit is None or config.limit >= n:
+        return range(n)  # no array of 10^8 numbers
+    return subset(n, config.limit, config.seed)
 
 
 def given_start(config: TrainConfig, n: int) -> np.ndarray | None:

@@ -1,29 +1,9 @@
-"""How many clusters, and which of several runs: criteria from numbers alone. No labels, no model, no file."""
+"""Which of several runs, and which number of clusters: criteria from numbers alone. No labels, no model, no file."""
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.training.initialization import Start
 from vade_tf.training.n_clusters import MIN_STRENGTH
-
-
-def bic(z: np.ndarray, start: Start) -> float:
-    """Bayesian information criterion (Schwarz 1978) of a mixture on codes: the lower, the better.
-
-    BIC = -2 sum_i log sum_c pi_c N(z_i; mu_c, diag sigma2_c) + (2 latent K + K - 1) log n
-
-    Args:
-        z: codes, [n, latent].
-        start: the mixture.
-    """
-    components = zip(start.pi, start.mu, start.sigma2, strict=True)
-    log_joint = [
-        np.log(pi) - 0.5 * np.sum((z - mu) ** 2 / sigma2 + np.log(2 * np.pi * sigma2), axis=1)
-        for pi, mu, sigma2 in components
-    ]  # [K, n]
-    parameters = 2 * start.mu.size + len(start.pi) - 1
-    return float(-2 * logsumexp(log_joint, axis=0).sum() + parameters * np.log(len(z)))
 
 
 def agreement(partitions: list[np.ndarray]) -> np.ndarray:
@@ -49,40 +29,21 @@ def most_agreed(rows: list[dict]) -> int:
     return max(range(len(rows)), key=lambda i: (rows[i]["agreement"], bounds[i]))
 
 
-def behind(elbo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How far each K is behind the one with the best bound, and the standard error of that, both [n_K] in nats a row.
-
-    Args:
-        elbo: bound of each row, the same rows for every K, [n_K, n]. Compared row by row, so that what makes one row
-            harder than another does not count as error.
-    """
-    elbo = elbo.astype(np.float64)
-    difference = elbo[elbo.mean(axis=1).argmax()] - elbo
-    return difference.mean(axis=1), difference.std(axis=1, ddof=1) / np.sqrt(elbo.shape[1])
-
-
-def recommend(rows: list[dict]) -> dict:
+def recommend(numbers: list[int], strength: list[float]) -> tuple[int, str]:
     """One K of those tried: the largest with a prediction strength of at least `MIN_STRENGTH`, else the strongest.
 
-    The held-out bound names the smallest K within one standard error of the best, BIC the lowest; both rise with every
-    component that a group's shape can use, so they are reported and do not decide.
-
     Args:
-        rows: for each K, ascending: n_clusters, behind, behind_se, bic and strength.
+        numbers: the K, ascending.
+        strength: of each, see `training.n_clusters.prediction_strength`.
 
     Returns:
-        n_clusters, named (K by criterion) and why, a sentence.
+        K and why, a sentence.
     """
-    strong = [row["n_clusters"] for row in rows if row["strength"] >= MIN_STRENGTH]
-    best = strong[-1] if strong else max(rows, key=lambda row: row["strength"])["n_clusters"]
-    named = {
-        "held-out bound": next(row["n_clusters"] for row in rows if row["behind"] <= row["behind_se"]),
-        "BIC": min(rows, key=lambda row: row["bic"])["n_clusters"],
-        "prediction strength": best,
-    }
+    strong = [k for k, value in zip(numbers, strength, strict=True) if value >= MIN_STRENGTH]
+    best = strong[-1] if strong else numbers[int(np.argmax(strength))]
     why = f"the largest K with a prediction strength of at least {MIN_STRENGTH}"
     if not strong:
         why = f"no K has a prediction strength of {MIN_STRENGTH}; this one has the highest"
-    if len(rows) > 1 and best in (rows[0]["n_clusters"], rows[-1]["n_clusters"]):
+    if len(numbers) > 1 and best in (numbers[0], numbers[-1]):
         why += "; it is at the end of the range: try a wider one"
-    return {"n_clusters": best, "named": named, "why": why}
+    return best, why

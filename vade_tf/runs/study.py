@@ -20,18 +20,22 @@ from pathlib import Path
 import numpy as np
 
 from vade_tf.data.dataset import Dataset
+from vade_tf.data.sparse import Rows
 from vade_tf.errors import DivergedError, InputError
-from vade_tf.runs import selection, sweep, train
+from vade_tf.runs import selection, train
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.filled import filled
-from vade_tf.runs.folder import Run, read_json
+from vade_tf.runs.folder import SCORES, Run, read_json
 from vade_tf.runs.load import load
 from vade_tf.runs.location import LOCK, PREFIXES, check_unused, held, kind_of
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.storage import whole_path, write_whole
-from vade_tf.training.posterior import model_groups
+from vade_tf.training.autoencoder import trained_parts
+from vade_tf.training.n_clusters import prediction_strength
+from vade_tf.training.posterior import codes, model_groups
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
+from vade_tf.training.store import kept_weights
 
 SETTINGS = {"seeds": "seed", "restarts": "restart", "clusters": "clusters"}  # what varies in each kind of study
 FIGURES = ("acc", "nmi", "ari", "elbo")
@@ -114,7 +118,7 @@ def train_study(
     """Train one run for each value of a setting into a new folder, and choose one without labels.
 
     Args:
-        kind: "seeds", "restarts", or "clusters" (a sweep; a tenth of the rows is held out unless `config` says it).
+        kind: "seeds", "restarts", or "clusters" (a sweep).
         config: what the runs have in common.
         out: folder, not there yet or empty.
         values: seeds, numbers of restarts from 0, or numbers of clusters.
@@ -123,7 +127,8 @@ def train_study(
     Returns:
         What summary.json holds, with `diverged`, the values that are left out. Of seeds: `runs` (for each its
         metrics.json and agreement), mean, std (n - 1), min and max of acc, nmi, ari and elbo (labels permitting), and
-        `selected`, the seed that the others agree with most. Of clusters: what `sweep.compare` returns. Of restarts:
+        `selected`, the seed that the others agree with most. Of clusters: dataset, n,
+        `rows` (strength, elbo and scores of each K), n_clusters, the K that is recommended, and why. Of restarts:
         metrics.json of the chosen run, with `restarts`, one dict each.
 
     Raises:
@@ -134,7 +139,7 @@ def train_study(
     check_unused(out)
     _check(kind, config)
     if kind == "clusters":
-        config = replace(config, clusters=values[-1], held_out=config.held_out or sweep.HELD_OUT)
+        config = replace(config, clusters=values[-1])
     whole = load_whole(config)
     rows = load_rows(config, whole)
     filled(rows.config, rows)
@@ -177,10 +182,8 @@ def _check(kind: str, config: TrainConfig) -> None:
         raise InputError(kind, "one of them for other systems than VaDE", f"several for {config.model}")
     if kind == "clusters" and config.hints is not None:
         raise InputError("hints", "one number of clusters, whose groups they name", "several")
-    if kind == "seeds" and config.pretrained is not None and (config.limit is not None or config.held_out > 0):
-        raise InputError(
-            "pretrained", "all rows for several seeds", "limit or held_out, by which each seed draws others"
-        )
+    if kind == "seeds" and config.pretrained is not None and config.limit is not None:
+        raise InputError("pretrained", "all rows for several seeds", "limit, by which each seed draws others")
 
 
 def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
@@ -231,15 +234,20 @@ def _of_restarts(study: Study, results: dict[int, dict], reporter: Silent) -> di
 
 
 def _of_clusters(study: Study, results: dict[int, dict], reporter: Silent) -> dict:
-    reporter.say("comparing them")
-    return sweep.compare(load_rows(study.config, study.whole), {k: study.folders[k] for k in results}, results)
+    dataset, numbers = load_rows(study.config, study.whole).dataset, list(results)
+    code = pretrained_codes(study.folders[numbers[0]], dataset.x)
+    strength = [float(each) for each in prediction_strength(code, numbers, study.config.seed)]
+    best, why = selection.recommend(numbers, strength)
+    rows = [
+        {"n_clusters": k, "strength": each, **{name: results[k][name] for name in ("elbo", *SCORES)}}
+        for k, each in zip(numbers, strength, strict=True)
+    ]
+    return {"dataset": dataset.name, "n": len(dataset.x), "rows": rows, "n_clusters": best, "why": why}
 
 
 def _table(rows: list[dict]) -> str:
     """The runs as .csv."""
-    columns = [name for name in rows[0] if name not in ("shares", "named")]
-    if "seed" in columns:
-        columns = ["seed", "agreement", "elbo", "acc", "nmi", "ari"]
+    columns = ["seed", "agreement", "elbo", *SCORES] if "seed" in rows[0] else list(rows[0])
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -276,3 +284,15 @@ def agreement(folders: list[Path], whole: Dataset | None = None) -> np.ndarray:
     first = Run.open(folders[0])
     x = load_rows(first.config, load_whole(first.config, first) if whole is None else whole).dataset.x
     return selection.agreement([model_groups(load(folder), x) for folder in folders])
+
+
+def pretrained_codes(folder: Path, x: Rows) -> np.ndarray:
+    """Codes m of raw rows x [n, D] as the autoencoder of a run has them: [n, latent]."""
+    run, model = Run.open(folder), load(folder)
+    kept = run.load("pretrained")
+    if kept is None:
+        raise InputError("resume", "checkpoints of the autoencoder", f"none at {run.place('pretrained')}")
+    have = [weight for part in trained_parts(model) for weight in part.get_weights()]
+    weights = kept_weights(run, "pretrained", kept, have)
+    model.encoder.set_weights(weights[: len(model.encoder.weights)])
+    return codes(model, x).astype(np.float64)

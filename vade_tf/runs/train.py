@@ -177,7 +177,6 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
         views = Views(board, dataset, config.seed, epochs)
         shown += [views, *extra]
         fitted = recipe.fit(dataset.observations(), config, rows.hints, board, reporter, shown, init=init)
-        views.project(fitted.model)
     else:
         fitted = registry.fit(config.model, dataset.observations(), config, board, reporter, [*shown, *extra])
     run.choose(fitted.settings.clusters)

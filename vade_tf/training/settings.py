@@ -60,9 +60,9 @@ class Settings:
             refused by the fit.
     """
 
-    recipe: str = option("robust", "preset of the settings below", choices=tuple(RECIPES))
+    recipe: str = option("robust", "preset of the settings below: robust, or paper", choices=tuple(RECIPES))
     clusters: int | str | None = option(
-        None, "number of clusters K; auto: the largest with a prediction strength of 0.8", least=1, words=(AUTO,)
+        None, "number of clusters K; LOW:HIGH[:STEP]: one model each; auto: K is chosen first", least=1, words=(AUTO,)
     )
     latent_dim: int = option(10, "width of the code", least=1)
     hidden: tuple[int, ...] | None = option(
@@ -76,7 +76,7 @@ class Settings:
     )
     likelihood: str = option(
         AUTO,
-        "p(x|z); auto: bernoulli for images and the like, counts for whole numbers with a long tail, else gaussian",
+        "p(x|z): bernoulli, gaussian, counts, zinb; auto: by the values",
         choices=(AUTO, "bernoulli", "counts", "zinb", "gaussian"),
     )
     batch_size: int | None = option(
@@ -99,8 +99,7 @@ class Settings:
     )
     augment: str = option(
         None,
-        "augmentation of the images that the encoder reads; digits: rotate, zoom and shift; photos: mirror, crop and "
-        "change colours",
+        "what the encoder reads of images: digits (turned, zoomed, shifted), photos (mirrored, cropped) or none",
         choices=("digits", "photos", "none"),
     )
     init: str = option(

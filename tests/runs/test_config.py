@@ -15,18 +15,11 @@ from vade_tf.training.settings import Settings
 
 
 def test_the_paper_recipe_is_the_paper_setting_and_can_be_overruled():
-    paper = TrainConfig.create(recipe="paper", batch_size=50)
+    paper = TrainConfig(recipe="paper", batch_size=50)
     assert (paper.init, paper.guide_epochs, paper.augment, paper.schedule) == ("gmm", 0, "none", "step")
-    assert (paper.learning_rate, paper.adam_epsilon, paper.batch_size) == (0.002, 1e-4, 50)
-    assert paper.hidden == TrainConfig(recipe="paper", clusters=3).resolve(100).hidden == (500, 500, 2000)
-
-
-def test_the_recipe_is_filled_in_whichever_way_a_configuration_is_made():
-    paper = TrainConfig(recipe="paper")
-    assert paper == TrainConfig.create(recipe="paper")
-    assert (paper.pretrain_epochs, paper.epochs, paper.init, paper.adam_epsilon) == (50, 300, "gmm", 1e-4)
+    assert (paper.pretrain_epochs, paper.epochs, paper.learning_rate, paper.batch_size) == (50, 300, 0.002, 50)
+    assert TrainConfig(recipe="paper", clusters=3).resolve(100).hidden == (500, 500, 2000)
     assert TrainConfig() == TrainConfig.create(recipe="robust", dataset="mnist")
-    assert (TrainConfig().batch_size, TrainConfig().init, TrainConfig().augment) == (None, "auto", "digits")
 
 
 def test_json_round_trip():
@@ -36,7 +29,7 @@ def test_json_round_trip():
 
 def test_the_paper_recipe_knows_its_settings_for_a_data_set():
     text = TrainConfig.create(dataset="reuters10k", recipe="paper")
-    assert (text.epochs, text.decay, text.decay_epochs, text.init, text.batch_size) == (15, 0.5, 5, "kmeans", 100)
+    assert (text.epochs, text.init, text.batch_size) == (15, "kmeans", 100)
     assert TrainConfig.create(dataset="reuters10k", recipe="paper", epochs=3).epochs == 3  # what a user says counts
     assert TrainConfig.create(dataset="reuters10k").epochs is None  # of another recipe it says nothing
     assert TrainConfig.create(dataset="hhar", recipe="paper").epochs == 120
@@ -44,71 +37,54 @@ def test_the_paper_recipe_knows_its_settings_for_a_data_set():
 
 
 @pytest.mark.parametrize(
-    ("settings", "message"),
+    ("settings", "argument"),
     [
-        ({"clusters": 0}, "^clusters: expected a whole number of at least 1, got 0"),
-        ({"batch_size": -5}, "^batch_size: .* got -5"),
-        ({"learning_rate": float("nan")}, "^learning_rate: expected a positive number, got nan"),
-        ({"init": "umap"}, "^init: expected one of auto, gmm, kmeans, spectral, or a .npy file, got 'umap'"),
-        ({"init": "p.npy", "limit": 9}, "^init: a file cannot be combined with limit or held_out"),
-        ({"init": "p.npy", "held_out": 0.1}, "^init: a file cannot be combined with limit or held_out"),
-        ({"init": "p.npy", "clusters": "auto"}, "^init: a file has a known number of clusters"),
-        ({"init": "p.npy", "model": "dec"}, "^init: a file goes with model='vade'"),
-        ({"recipe": "best"}, "^recipe: expected one of robust, paper, got 'best'"),
-        ({"data": "a.npy", "dataset": "mnist"}, "^data and dataset: expected one of them"),
-        ({"dataset": "data/my.csv"}, "^dataset: expected one of digits, .* got 'data/my.csv'; a file .* is data=FILE"),
-        ({"data": "a.npy", "data_dir": "b"}, "^data_dir: goes with a named data set, got data='a.npy', too; leave"),
-        ({"data": "a.npy", "require_full": True}, "^require_full: goes with a named data set, got data='a.npy', too"),
-        ({"labels": "y.npy"}, "^labels: goes with data"),
-        ({"epoch": 3}, "unknown setting epoch"),
-        ({"cls": 3}, "unknown setting cls"),
-        ({"seed": -1}, "^seed: expected a whole number of at least 0, got -1"),
-        ({"seed": 2**31}, "^seed: expected a whole number of at most 2,147,483,647, got 2147483648"),
-        ({"held_out": 1.0}, "^held_out: expected a share from 0 to below 1, got 1.0"),
-        ({"epochs": 2.5}, "^epochs: expected a whole number of at least 1, got 2.5"),
-        ({"epochs": "3"}, "^epochs: expected a whole number of at least 1, got '3'"),
-        ({"clusters": True}, "^clusters: expected a whole number of at least 1, got True"),
-        ({"require_full": "no"}, "^require_full: expected True or False, got 'no'"),
-        ({"require_full": 1}, "^require_full: expected True or False, got 1"),
-        ({"learning_rate": "0.1"}, "^learning_rate: expected a positive number, got '0.1'"),
-        ({"guide_weight": -1.0}, "^guide_weight: expected a number of at least 0, got -1.0"),
-        ({"model": "dec", "self_train_epochs": 4}, "^self_train_epochs: .* VaDE's groups alone are sharpened, got 4"),
-        ({"data": 3}, "^data: expected text, got 3"),
-        ({"data": ""}, "^data: expected text that is not empty"),
-        ({"recipe": ["paper"]}, r"^recipe: expected text, got \['paper'\]"),
-        ({"hidden": (64, 0)}, r"^hidden: expected whole numbers of at least 1, as in 500,500,2000, got \(64, 0\)"),
-        ({"hidden": "64,wide"}, "^hidden: expected whole numbers of at least 1, as in 500,500,2000, got '64,wide'"),
-        ({"hidden": ()}, r"^hidden: expected whole numbers of at least 1, as in 500,500,2000, got \(\)"),
-        ({"hidden": 64}, "^hidden: expected whole numbers of at least 1, as in 500,500,2000, got 64"),
-        ({"data": "x.npy", "image_shape": "all"}, "^image_shape: expected .* as in 28,28, or none, got 'all'"),
-        ({"image_shape": (28, 28)}, "^image_shape: goes with data=FILE"),
-        ({"data": "x.csv", "text": "words", "image_shape": ()}, "^image_shape: goes with numbers, got text='words'"),
+        ({"clusters": 0}, "clusters"),
+        ({"batch_size": -5}, "batch_size"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"init": "umap"}, "init"),
+        ({"init": "p.npy", "limit": 9}, "init"),
+        ({"init": "p.npy", "clusters": "auto"}, "init"),
+        ({"init": "p.npy", "model": "dec"}, "init"),
+        ({"recipe": "best"}, "recipe"),
+        ({"data": "a.npy", "dataset": "mnist"}, "data"),
+        ({"dataset": "data/my.csv"}, "dataset"),
+        ({"data": "a.npy", "data_dir": "b"}, "data_dir"),
+        ({"data": "a.npy", "require_full": True}, "require_full"),
+        ({"labels": "y.npy"}, "labels"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**31}, "seed"),
+        ({"epochs": 2.5}, "epochs"),
+        ({"epochs": "3"}, "epochs"),
+        ({"clusters": True}, "clusters"),
+        ({"require_full": "no"}, "require_full"),
+        ({"require_full": 1}, "require_full"),
+        ({"learning_rate": "0.1"}, "learning_rate"),
+        ({"guide_weight": -1.0}, "guide_weight"),
+        ({"model": "dec", "self_train_epochs": 4}, "self_train_epochs"),
+        ({"data": 3}, "data"),
+        ({"data": ""}, "data"),
+        ({"recipe": ["paper"]}, "recipe"),
+        ({"hidden": (64, 0)}, "hidden"),
+        ({"hidden": "64,wide"}, "hidden"),
+        ({"hidden": ()}, "hidden"),
+        ({"hidden": 64}, "hidden"),
+        ({"data": "x.npy", "image_shape": "all"}, "image_shape"),
+        ({"image_shape": (28, 28)}, "image_shape"),
+        ({"learning_rate": np.inf}, "learning_rate"),
+        ({"epoch": 3}, "config"),
     ],
 )
-def test_what_cannot_be_used_is_named(settings, message):
-    for make in (TrainConfig, TrainConfig.create):
-        if make == TrainConfig.create or "unknown" not in message:  # Python itself refuses an unknown argument
-            with pytest.raises(InputError, match=message):
-                make(**settings)
+def test_what_cannot_be_used_is_named(settings, argument):
+    with pytest.raises(InputError) as refused:
+        TrainConfig.create(**settings)
+    assert refused.value.argument == argument
 
 
 def test_numbers_and_paths_of_other_types_are_taken_as_what_they_are(tmp_path):
-    config = TrainConfig(
-        data=tmp_path / "x.npy",
-        clusters=np.int64(5),
-        learning_rate=np.float32(0.5),
-        require_full=np.bool_(False),
-        decay=1,
-    )
+    config = TrainConfig(data=tmp_path / "x.npy", clusters=np.int64(5), learning_rate=np.float32(0.5))
     assert (config.data, config.clusters, config.learning_rate) == (str(tmp_path / "x.npy"), 5, 0.5)
-    kinds = [type(getattr(config, name)) for name in ("data", "clusters", "learning_rate", "require_full", "decay")]
-    assert kinds == [str, int, float, bool, float]
     assert TrainConfig.of(json.loads(config.to_json())) == config
-
-
-def test_an_older_run_may_have_what_was_ignored():
-    plain = json.loads(TrainConfig(data="x.npy").to_json())
-    assert TrainConfig.of({**plain, "data_dir": "folder", "require_full": True}) == TrainConfig(data="x.npy")
 
 
 @pytest.mark.parametrize(
@@ -211,23 +187,9 @@ def test_cluster_counts_of_a_number_and_of_a_range():
     assert list(cluster_counts("12")) == [12]
     assert list(cluster_counts("5:8")) == [5, 6, 7, 8]
     assert list(cluster_counts("5:20:5")) == [5, 10, 15, 20]
-    expected = "^clusters: expected a number, or a range such as 5:20 or 5:20:5, or auto, got"
-    with pytest.raises(
-        InputError, match="^clusters: expected a range of several numbers, got '5:8:10', which is 5 alone"
-    ):
-        cluster_counts("5:8:10")
-    for text in ("many", "5:", "8:5", "0:3", "5:20:0", "5:9:1:1", "5:5"):
-        with pytest.raises(InputError, match=expected):
+    for text in ("5:8:10", "many", "5:", "8:5", "0:3", "5:20:0", "5:9:1:1", "5:5"):
+        with pytest.raises(InputError, match="^clusters: "):
             cluster_counts(text)
-
-
-@pytest.mark.parametrize(("before", "now"), [(True, "digits"), (False, "none"), ("photos", "photos")])
-def test_a_run_of_before_keeps_its_augmentation_and_its_dense_networks(before, now):
-    """config.json had true or false once, and no network; `auto` would now give some of them convolutions."""
-    values = {**json.loads(TrainConfig().to_json()), "augment": before}
-    del values["network"]
-    found = TrainConfig.of(values)
-    assert (found.augment, found.network) == (now, "dense")
 
 
 def test_the_default_recipe_is_what_the_pages_say():
@@ -242,11 +204,3 @@ def test_the_papers_learning_rate_falls_by_a_tenth_every_ten_epochs():
     found = Settings(recipe="paper", clusters=10).resolve(70_000, 784)
     rate = learning_rate(found.schedule, found.learning_rate, found.epochs, found.decay, found.decay_epochs)
     assert [rate(e) for e in (0, 9, 10, 19, 20, 299)] == pytest.approx([2e-3, 2e-3, 1.8e-3, 1.8e-3, 1.62e-3, 2e-4])
-
-
-@pytest.mark.parametrize("name", ["learning_rate", "decay", "adam_epsilon"])
-@pytest.mark.parametrize("value", [0, -0.001, np.inf])
-def test_a_rate_is_a_finite_number_above_0(name, value):
-    """At 0 a fit would come to its end, and have learnt nothing."""
-    with pytest.raises(InputError, match=f"^{name}: expected a positive number, got {value}$"):
-        Settings(clusters=3, **{name: value})
