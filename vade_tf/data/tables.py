@@ -104,9 +104,10 @@ def separator(file: Path, decimal: str = ".") -> str:
     sniffer = csv.Sniffer()
     sniffer.preferred = list(SEPARATORS)
     try:
-        return sniffer.sniff(text[: text.rfind("\n") + 1] or text, SEPARATORS.replace(decimal, "")).delimiter
+        found = sniffer.sniff(text[: text.rfind("\n") + 1] or text, SEPARATORS.replace(decimal, "")).delimiter
     except csv.Error:  # of one column
         return ","
+    return found if found in text.partition("\n")[0] else ","  # such as the spaces of a column of texts
 
 
 def names_in(text: str | None, argument: str) -> list[str]:
