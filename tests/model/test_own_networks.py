@@ -83,7 +83,8 @@ def test_a_layer_made_for_raw_rows_is_refused_and_one_for_scaled_rows_is_not(kin
     """Clusters of rows that are scaled twice are wrong, and nothing else shows it."""
     grey = rng.integers(0, 256, (200, 6)).astype("u1")
     settings = Settings(likelihood=kind, **SETTINGS)
-    for layer in (layers.Rescaling(1 / 255), adapted(grey.astype("f4"))):
+    nested = keras.Sequential([keras.Input((6,)), layers.Rescaling(1 / 255), layers.Dense(4)])
+    for layer in (layers.Rescaling(1 / 255), adapted(grey.astype("f4")), nested):
         with pytest.raises(InputError, match="^encoder: expected to read rows that are scaled already"):
             fit(grey, settings, networks=pair(first=[layer]))
     for layer in (layers.Rescaling(2.0, -1.0), adapted(grey / 255)):

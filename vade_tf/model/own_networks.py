@@ -5,6 +5,7 @@ networks are given to a fit, but not where a model is loaded.
 """
 
 import itertools
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -43,14 +44,19 @@ def _end(network: keras.Model) -> str:
 
 def scales(encoder: keras.Model) -> bool:
     """Whether an encoder begins with layers that scale numbers."""
-    return bool(_scaling_layers(encoder))
+    return any(isinstance(layer, SCALES) for layer in _first_layers(encoder))
 
 
-def _scaling_layers(encoder: keras.Model) -> list[keras.layers.Layer]:
-    """The layers that scale numbers before any other layer computes."""
-    computes_nothing = (keras.layers.InputLayer, *MOVES, *SCALES)
-    first = itertools.takewhile(lambda layer: isinstance(layer, computes_nothing), encoder.layers)
-    return [layer for layer in first if isinstance(layer, SCALES)]
+def _first_layers(encoder: keras.Model) -> list[keras.layers.Layer]:
+    """The layers that scale or move numbers before any other layer computes."""
+    known = (keras.layers.InputLayer, *MOVES, *SCALES)
+    return list(itertools.takewhile(lambda layer: isinstance(layer, known), _flat(encoder)))
+
+
+def _flat(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    """The layers of a network in their order, those of models within it in their place."""
+    for layer in network.layers:
+        yield from _flat(layer) if isinstance(layer, keras.Model) else (layer,)
 
 
 def check_reading(model: VaDE, x) -> None:
@@ -61,12 +67,15 @@ def check_reading(model: VaDE, x) -> None:
         x: raw rows, [n, D].
     """
     rows = model.shaped(model.scale(x))
-    for layer in _scaling_layers(model.encoder):
-        read = keras.Model(model.encoder.inputs, layer.output)(rows)
+    for layer in _first_layers(model.encoder):
+        if isinstance(layer, keras.layers.InputLayer):
+            continue
+        read = layer(rows)
         before, after = (_spread(np.asarray(each, np.float64)) for each in (rows, read))
         if before and not before / MAX_SCALE <= after <= before * MAX_SCALE:
             got = f"{layer.name!r}, which brings their standard deviation from {before:.2g} to {after:.2g}"
             raise InputError("encoder", "to read rows that are scaled already", got, "leave this layer out")
+        rows = read
 
 
 def _spread(rows: np.ndarray) -> float:
