@@ -96,7 +96,7 @@ def execute(parser: Parser, work: Callable[[], None], resumable: Callable[[], st
     except DivergedError as error:
         message, code = str(error), EXIT_DIVERGED
     except ClusterError as error:
-        message, code = parser.worded(error), EXIT_WORKER_LOST
+        message, code = str(error), EXIT_WORKER_LOST
     except InputError as error:
         message, code = parser.worded(error), EXIT_REFUSED
         resumable = str
