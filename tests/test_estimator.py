@@ -242,7 +242,7 @@ def test_numpy_numbers_are_numbers(blobs, tmp_path):
 
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
-    "hidden", ["16,8", *(pytest.param(h, marks=pytest.mark.long) for h in (range(16, 18), [np.int64(16)], (16,)))]
+    "hidden", ["16,8", *(pytest.param(h, marks=pytest.mark.long) for h in ([np.int64(16)], (16,)))]
 )
 def test_widths_in_any_form_come_back_from_the_file(hidden, blobs, tmp_path):
     model = VaDEClusterer(3, random_state=0, **{**SHORTEST, "hidden": hidden}).fit(blobs[0])

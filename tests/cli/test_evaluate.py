@@ -1,5 +1,6 @@
 """evaluate.py on trained runs: moved, renamed, read-only, damaged; what is printed, written and left alone."""
 
+import html
 import json
 import shutil
 import subprocess
@@ -87,7 +88,7 @@ def test_a_renamed_read_only_folder_in_a_fresh_process(copy, tmp_path):
         assert words in done.stdout
     assert {p.stem for p in (tmp_path / "look" / "figures").iterdir()} == FIGURES
     page = (tmp_path / "look" / "report.html").read_text()
-    assert "evaluate.py &#x27;" in page  # the command, its argument with a space quoted
+    assert "evaluate.py '" in html.unescape(page)  # the command, its argument with a space quoted
     assert page.count("data:image/png;base64,") == len(FIGURES) + 3 * 3  # and of each cluster
     assert snapshot(copy) == before
 

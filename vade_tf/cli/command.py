@@ -45,7 +45,7 @@ class Parser(argparse.ArgumentParser):
 
     def worded(self, error: BaseException) -> str:
         """An error in the words of the command line: the argument that it begins with is shown as its flag."""
-        if isinstance(error, InputError):
+        if isinstance(error, InputError | ClusterError):
             name, colon, rest = str(error).partition(":")
             flags = {action.dest for action in self._actions if action.option_strings}
             return (f"--{name.replace('_', '-')}" if name in flags else name) + colon + rest
@@ -96,7 +96,7 @@ def execute(parser: Parser, work: Callable[[], None], resumable: Callable[[], st
     except DivergedError as error:
         message, code = str(error), EXIT_DIVERGED
     except ClusterError as error:
-        message, code = str(error), EXIT_WORKER_LOST
+        message, code = parser.worded(error), EXIT_WORKER_LOST
     except InputError as error:
         message, code = parser.worded(error), EXIT_REFUSED
         resumable = str
