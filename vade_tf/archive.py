@@ -18,13 +18,23 @@ from vade_tf.storage import write_whole
 from vade_tf.training.n_clusters import Choice
 
 UNSAVED = ("encoder", "decoder", "hints", "callbacks")  # parameters: the networks are those of the model
-ARRAYS = ("labels_", "weights_", "means_", "covariances_", "genes_", "feature_names_in_")
+ARRAYS = (
+    "labels_",
+    "weights_",
+    "means_",
+    "covariances_",
+    "genes_",
+    "outlier_score_",
+    "typicality_",
+    "feature_names_in_",
+)
 ATTRIBUTES = {  # key in the file -> attribute of the clusterer
     "history": "history_",
     "health": "health_",
     "remedies": "remedies_",
     "kind": "kind_",
     "start": "start_",
+    "threshold": "threshold_",
     "n_features_in": "n_features_in_",
     "columns": "_columns",
     "image_shape": "_image_shape",
@@ -95,7 +105,7 @@ def _made(kind: Any, file):
     clusterer.model_ = model
     clusterer.schema_ = None if about["schema"] is None else Schema.from_dict(about["schema"])
     clusterer.choice_ = None if about["choice"] is None else Choice(**about["choice"])
-    clusterer.genes_ = None
+    clusterer.genes_ = clusterer.outlier_score_ = clusterer.typicality_ = None
     for key, attribute in ATTRIBUTES.items():
         setattr(clusterer, attribute, _tuple(about[key]) if key == "image_shape" else about[key])
     for name, value in arrays.items():

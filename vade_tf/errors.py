@@ -4,7 +4,7 @@ import reprlib
 import unicodedata
 import warnings
 from collections.abc import Iterable, Sequence
-from numbers import Integral
+from numbers import Integral, Real
 
 MAX_CITED = 300  # characters of another library's message that are cited
 JOINERS = "\u200c\u200d"  # of letters and of emoji, in names of files, too
@@ -69,6 +69,17 @@ def whole_number(value, argument: str, least: int, most: int) -> int:
         bounds = f"of at most {most:,}" if whole and value > most else f"of at least {least}"
         raise InputError(argument, f"a whole number {bounds}", reprlib.repr(value))
     return int(value)
+
+
+def outlier_share(value: float, argument: str) -> float:
+    """A share of rows that are outliers, above 0 and at most 0.5.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not isinstance(value, Real) or not 0 < value <= 0.5:
+        raise InputError(argument, "a share of the rows above 0 and at most 0.5", reprlib.repr(value))
+    return float(value)
 
 
 def check_form(found: Sequence[int], expected: Sequence[int] | None, argument: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Self
 import keras
 import numpy as np
 import pandas
+from scipy.stats import rankdata
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
@@ -23,7 +24,7 @@ from vade_tf.data.genes import origins_of
 from vade_tf.data.observing import observe
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows
-from vade_tf.errors import InputError, warn_units, whole_number
+from vade_tf.errors import InputError, outlier_share, warn_units, whole_number
 from vade_tf.estimator_rows import RowReader
 from vade_tf.machine import rows_together
 from vade_tf.model.networks import check_apart, set_all
@@ -73,6 +74,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         regroups: how often a start on the code is recomputed during these epochs.
         self_train_epochs: of images: epochs of a classifier of augmented images that sharpens the start; 0: none.
         validation_rows: rows set aside, without a gradient, to stop the autoencoder and measure the variance of p(x|z).
+        contamination: share of the rows that are outliers, at most 0.5: those of the lowest density get the label -1,
+            and so do new rows below that density; default None, no row does. Probabilities stay as they are.
         precision: of the hidden layers: "float32", "mixed_bfloat16", "mixed_float16" or "auto" (default).
         callbacks: Keras callbacks for every phase, each a training of its own; default None.
         random_state: an int gives the same result at every fit; default None.
@@ -83,6 +86,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         n_clusters_, choice_: the number of clusters K; where it was chosen, why (`training.n_clusters.Choice`).
         kind_, start_: what the rows were taken for ("images", "counts", "texts", "table" or "rows"), and the start.
         labels_: cluster of each row of X, int [n].
+        outlier_score_, typicality_: with `contamination`: share of the rows that are denser than a row, 0 to 1, [n],
+            and 1 less it; `threshold_` is the log density, nats, below which a row is an outlier. Else None.
         weights_, means_, covariances_: pi [K]; mean and variances of each component in the code, [K, latent].
         history_: a dict an epoch of each phase: loss, terms of the bound, learning rate, seconds.
         health_, remedies_: what is wrong with the result, and what was done about it in training, a sentence each. What
@@ -122,6 +127,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
     regroups: int | None = None
     self_train_epochs: int | None = None
     validation_rows: int | None = None
+    contamination: float | None = None
     precision: str = "auto"
     callbacks: Sequence[keras.callbacks.Callback] | None = None
     random_state: Any = None
@@ -141,6 +147,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             ValueError: rows or parameters that cannot be used; it names the argument.
             vade_tf.errors.DivergedError: loss or weights became NaN or infinite, time and again.
         """
+        if self.contamination is not None:
+            outlier_share(self.contamination, "contamination")
         rows, image_shape = self._rows(X, fitting=True)
         reporter = Lines(lambda text: print(translated(text), flush=True)) if self.verbose else Silent()
         try:
@@ -173,6 +181,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         log_pi, mu, log_sigma2 = (part.numpy() for part in self.model_.prior.parameters)
         self.weights_, self.means_, self.covariances_ = np.exp(log_pi), mu, np.exp(log_sigma2)
         self._n_features_out = mu.shape[1]
+        self._find_outliers(data.x)
         self.labels_ = self._groups(data.x)
         for each in self.health_:
             if not each.startswith(CLUSTER_ALONE):
@@ -185,7 +194,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         return self.model_.likelihood.name
 
     def predict(self, X):
-        """Most probable cluster of each row: X [n, D] -> int [n].
+        """Most probable cluster of each row, -1 of an outlier (see `contamination`): X [n, D] -> int [n].
 
         Raises:
             ValueError: X has other features, or other units, than the rows that were fitted.
@@ -338,7 +347,19 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         return raw if self.schema_ is None else self.schema_.decode(raw)
 
     def _groups(self, rows: Rows) -> np.ndarray:
-        return model_groups(self.model_, rows).astype(np.int64)
+        groups = model_groups(self.model_, rows).astype(np.int64)
+        if self.threshold_ is not None:
+            groups[self._each(rows, self.model_.elbo) < self.threshold_] = -1
+        return groups
+
+    def _find_outliers(self, rows: Rows) -> None:
+        """The density below which a row is an outlier, and where each row that was fitted stands among the others."""
+        self.threshold_, self.typicality_, self.outlier_score_ = None, None, None
+        if self.contamination is not None:
+            density = self._each(rows, self.model_.elbo)
+            self.threshold_ = float(np.quantile(density, self.contamination))
+            self.typicality_ = rankdata(density, "max") / len(density)
+            self.outlier_score_ = 1 - self.typicality_
 
 
 def translated(message: str) -> str:

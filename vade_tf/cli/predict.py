@@ -4,6 +4,8 @@ vade-tf predict runs/table --data new.csv                           row,cluster,
 vade-tf predict runs/table --data new.csv --out clusters.csv        into a file, which is whole or not there
 vade-tf predict runs/table --data new.npy --out clusters.parquet    the same as .parquet
 vade-tf predict runs/table --data new.csv --id customer --score     customer,log_density
+vade-tf predict runs/table --data new.csv --top 3                   row,cluster,confidence,cluster_2,confidence_2,...
+vade-tf predict runs/table --data new.csv --outliers 0.01           cluster -1 for rows rarer than 99 % of the training
 vade-tf predict runs/table --data new.csv --encode                  row,z0,z1,...: the mean code
 vade-tf predict runs/table --data holes.csv --impute --out full.csv the table, its missing cells filled
 vade-tf predict runs/cells --data new.h5ad --out named.h5ad         cells, with cluster, confidence and code added
@@ -38,11 +40,16 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf predict") -> int:
     modes.add_argument("--encode", action="store_true", help="the mean code of each row")
     modes.add_argument("--score", action="store_true", help="the log density of each row")
     modes.add_argument("--impute", action="store_true", help="the table that came in, its missing cells filled")
+    parser.add_argument("--top", type=int, default=1, metavar="N", help="the N likeliest clusters of each row")
+    share = "cluster -1 for rows as rare as this share of those trained on (default: as the run)"
+    parser.add_argument("--outliers", type=float, metavar="SHARE", help=share)
     parser.add_argument("--cluster", type=int, metavar="C", help="with --sample: of this cluster only")
     parser.add_argument("--seed", type=int, metavar="S", help="with --sample: same seed, same rows (default: 0)")
     parser.add_argument("--quiet", action="store_true", help="no progress")
     options = parser.parse_args(argv)
-    without = ("cluster", "seed") if options.sample is None else ("labels", "id", "encode", "score", "impute")
+    without = (
+        ("cluster", "seed") if options.sample is None else ("labels", "id", "encode", "score", "impute", "outliers")
+    )
     for name in without:
         if getattr(options, name) not in (None, False):
             parser.error(f"--{name} goes with {'--sample' if options.sample is None else '--data'}")
@@ -69,14 +76,24 @@ def run(options: argparse.Namespace) -> None:
     if out is not None and out.suffix.lower() == ".h5ad":
         from vade_tf.runs import annotated
 
-        if modes or options.sample is not None or options.id or options.labels:
+        if modes or options.sample is not None or options.id or options.labels or options.outliers or options.top > 1:
             raise InputError("out", "a .csv or .parquet beside other flags", f"{out}, which gets clusters and codes")
         answer = annotated.open_cells(folder, model, options.data, out)
     elif options.sample is not None:
         answer = answers.sampled(folder, model, options.sample, options.cluster, options.seed or 0)
     else:
         typed = out is not None and out.suffix.lower() == ".parquet"
-        answer = answers.predicted(folder, model, options.data, options.labels, options.id, *modes, typed=typed)
+        answer = answers.predicted(
+            folder,
+            model,
+            options.data,
+            options.labels,
+            options.id,
+            *modes,
+            typed=typed,
+            outliers=options.outliers,
+            top=options.top,
+        )
     if out is None:
         output.show(answer.blocks(Silent().phase("predict", 0)))
         return

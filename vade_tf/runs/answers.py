@@ -10,7 +10,7 @@ import pandas
 
 from vade_tf.data.filling import filled
 from vade_tf.data.schema import Schema
-from vade_tf.errors import InputError, whole_number
+from vade_tf.errors import InputError, outlier_share, whole_number
 from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments, incoming, output
 from vade_tf.runs.assignments import MAX_ROWS_TOGETHER, Advance, beside, block_size, compiled
@@ -36,7 +36,16 @@ class Answer:
 
 
 def predicted(
-    run: Run, model: keras.Model, data: str, labels: str | None, id: str | None, mode: str = "", *, typed: bool = False
+    run: Run,
+    model: keras.Model,
+    data: str,
+    labels: str | None,
+    id: str | None,
+    mode: str = "",
+    *,
+    typed: bool = False,
+    outliers: float | None = None,
+    top: int = 1,
 ) -> Answer:
     """What a model says of each row of a file, after what the row is called; or the table with its holes filled.
 
@@ -45,6 +54,8 @@ def predicted(
         data, labels, id, typed: see `incoming.opened`.
         mode: "": cluster and confidence; "encode": the mean code; "score": the log density; "impute": the table that
             came in, each missing cell filled with the mean of p(x | z = mean code), in its column's units.
+        outliers: share of the rows trained on; rows that are as rare as these get the cluster -1. Default: the run's.
+        top: how many of the likeliest clusters are given, with their probabilities.
 
     Raises:
         InputError: the system cannot do this, or the rows cannot be read, or do not fit the model.
@@ -55,6 +66,8 @@ def predicted(
         raise InputError(mode, "a run with a code", f"one of {run.config.model}")
     if mode == "impute" and not isinstance(run.schema, Schema):
         raise InputError(mode, "a run on a table", f"{run.path}, whose rows have no missing cells")
+    if top > (k := run.metrics["n_clusters"]) or top < 1:
+        raise InputError("top", f"a whole number from 1 to {k}, the number of clusters", str(top))
     rows = incoming.opened(run, model, data, labels, id, mode == "impute", typed)
     if mode == "impute":
         if rows.table is None:
@@ -62,15 +75,38 @@ def predicted(
         return Answer(
             len(rows.x), assignments.blocks(rows.x), lambda advance: _imputed(run.schema, model, rows, advance)
         )
-    part = {"encode": assignments.codes, "score": assignments.density}.get(mode, assignments.clusters)(model)
+    parts = {
+        "encode": lambda: [assignments.codes(model)],
+        "score": lambda: [assignments.density(model)],
+        "": lambda: [assignments.likeliest(model, top, threshold(run, model, outliers))],
+    }[mode]()
 
     def blocks(advance: Advance) -> Iterator[pandas.DataFrame]:
-        ask = compiled([part], model.n_features, rows.x.dtype)
+        ask = compiled(parts, model.n_features, rows.x.dtype)
         for names, x, _ in rows.blocks(block_size(rows.x)):
             yield beside(names, ask(x))
             advance(1, "")
 
     return Answer(len(rows.x), assignments.blocks(rows.x), blocks)
+
+
+def threshold(run: Run, model: keras.Model, outliers: float | None) -> float | None:
+    """The log density, nats, below which a row is an outlier: a quantile of the rows trained on; None: no row is.
+
+    Args:
+        run, model: finished, and its model.
+        outliers: the share; default that of the run.
+
+    Raises:
+        InputError: no share, or a system without a density.
+    """
+    share = run.config.outliers if outliers is None else outlier_share(outliers, "outliers")
+    if share is None:
+        return None
+    if not isinstance(model, VaDE):
+        raise InputError("outliers", "a run of VaDE, which has a density", f"one of {run.config.model}")
+    density = pandas.read_csv(run.path / "assignments.csv", usecols=["log_density"], dtype=np.float32)
+    return float(density["log_density"].quantile(share))
 
 
 def _imputed(schema, model: VaDE, rows: incoming.Incoming, advance: Advance) -> Iterator[pandas.DataFrame]:

@@ -39,6 +39,30 @@ def clusters(model: keras.Model) -> Callable[[tf.Tensor], dict]:
     return of_block
 
 
+def likeliest(model: keras.Model, top: int, threshold: float | None) -> Callable[[tf.Tensor], dict]:
+    """`clusters`; of several also cluster_2, confidence_2, ...; -1 where the log density is below the threshold.
+
+    Args:
+        model: any system; a VaDE where there is a threshold.
+        top: how many clusters, at most K.
+        threshold: nats, or None.
+    """
+
+    def of_block(rows):
+        confidence, cluster = tf.math.top_k(model(rows), top)
+        found: dict[str, tf.Tensor] = {}
+        for i, (group, share) in enumerate(
+            zip(tf.unstack(cluster, axis=1), tf.unstack(confidence, axis=1), strict=True)
+        ):
+            end = f"_{i + 1}" if i else ""
+            found |= {f"cluster{end}": group, f"confidence{end}": share}
+        if threshold is not None:
+            found["cluster"] = tf.where(model.elbo(rows) < threshold, -1, found["cluster"])
+        return found
+
+    return of_block
+
+
 def density(model: VaDE) -> Callable[[tf.Tensor], dict]:
     """Of rows [n, D] the evidence lower bound of each, nats in the units of the likelihood, [n]."""
     return lambda rows: {"log_density": model.elbo(rows)}

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 
 from vade_tf.data.named import DATASETS
-from vade_tf.errors import InputError
+from vade_tf.errors import InputError, outlier_share
 from vade_tf.systems import SYSTEMS
 from vade_tf.training.settings import AUTO, METHODS, NARROW, RECIPES, Resolved, Settings, option
 
@@ -91,6 +91,10 @@ class TrainConfig(Settings):
     hints: str | None = option(None, ".npy with the known group of each row, -1: unknown; semi-supervised", path=True)
     require_full: bool = option(False, "fail rather than train on the bundled 5,000 MNIST digits offline", expert=True)
     limit: int | None = option(None, "use a random subset of this many rows", least=1)
+    outliers: float | None = option(
+        None,
+        "share of the rows, those of the lowest density, whose cluster is -1 in assignments.csv and predict (none)",
+    )
     model: str = option("vade", f"system to train: vade, or {', '.join(SYSTEMS)}", choices=MODELS)
     pretrained: str | None = option(
         None, "run folder whose autoencoder to start from, instead of pretraining one", path=True, expert=True
@@ -118,6 +122,8 @@ class TrainConfig(Settings):
         super().__post_init__()
         self._check_rows()
         self._check_init()
+        if self.outliers is not None:
+            outlier_share(self.outliers, "outliers")
         if self.model != "vade":
             self._check_system()
         if self.clusters == AUTO and self.hints is not None:
@@ -140,7 +146,7 @@ class TrainConfig(Settings):
 
     def _check_system(self) -> None:
         """Raises InputError where a setting goes with VaDE alone."""
-        alone = ("hints", "batch", "restart", "self_train_epochs")
+        alone = ("hints", "batch", "restart", "self_train_epochs", "outliers")
         names = [name for name in alone if getattr(self, name)]
         names += ["clusters"] if self.clusters == AUTO else []
         names += ["distribute"] if self.distribute != "none" else []

@@ -211,12 +211,14 @@ def scored(model: keras.Model, rows: RunRows, path: Path, reporter: Silent) -> d
     """
     x, ids, y, scores = rows.dataset.x, rows.dataset.ids, rows.dataset.y, {}
     names = assignments.numbered(rows.numbers) if ids is None else pandas.Series(ids, name=rows.config.id or "id")
-    advance = reporter.phase("predict", assignments.blocks(x))
+    advance, share = reporter.phase("predict", assignments.blocks(x)), rows.config.outliers
     groups: list[np.ndarray] = []  # int32 of each block
 
     def noted():
         for block in assignments.table(model, x, names, advance):
             groups.append(block["cluster"].to_numpy(np.int32))
+            if share is not None:
+                block["cluster"] = block["cluster"].where(block["typicality_rank"] <= len(x) * (1 - share), -1)
             yield block
 
     output.write(path, noted())
