@@ -49,20 +49,8 @@ def test_a_share_that_is_none_is_named(rows, share):
 @pytest.mark.usefixtures("eager_file")
 def test_a_run_and_predict_mark_the_same_rows(rows, tmp_path, capsys):
     np.save(tmp_path / "x.npy", rows)
-    flags = [
-        "--clusters",
-        "3",
-        "--hidden",
-        "16,8",
-        "--pretrain-epochs",
-        "5",
-        "--epochs",
-        "3",
-        "--init",
-        "kmeans",
-        "--quiet",
-        "--no-export",
-    ]
+    flags = ["--clusters", "3", "--hidden", "16,8", "--pretrain-epochs", "5", "--epochs", "3", "--init", "kmeans"]
+    flags += ["--quiet", "--no-export"]
     data, run = ["--data", str(tmp_path / "x.npy")], str(tmp_path / "run")
     assert main(["train", *data, *flags, "--outliers", "0.02", "--out", run]) == 0
 
