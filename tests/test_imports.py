@@ -17,6 +17,7 @@ LEARNING = ("training", "model", "data")
 MAY_READ = {  # the highest room first; all may read the ground
     "__main__": ("cli",),
     "cli": ("report", "runs", "serving", "systems", *LEARNING, "metrics"),
+    "plot": ("report", "estimator", *LEARNING),
     "report": ("runs", "systems", *LEARNING, "metrics"),
     "runs": ("serving", "systems", *LEARNING, "metrics"),
     "serving": ("model", "data"),

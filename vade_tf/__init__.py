@@ -70,6 +70,8 @@ keras_names.announce()
 
 
 def __getattr__(name: str):
+    if name == "plot":
+        return importlib.import_module("vade_tf.plot")
     if name not in _HOMES:
         raise AttributeError(f"module 'vade_tf' has no attribute {name!r}")
     # by name: these modules load TensorFlow, for which `import vade_tf` does not wait

@@ -8,8 +8,10 @@ import pandas
 import scipy.sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from vade_tf.data.dataset import COUNTS, Dataset
 from vade_tf.data.gene_counts import check_alike
 from vade_tf.data.genes import Genes, is_annotated
+from vade_tf.data.observing import build
 from vade_tf.data.schema import Schema, as_frame, named
 from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import InputError, check_form, warn_units, whole_number
@@ -100,6 +102,13 @@ class RowReader:
         x, notes = self.schema_.encode(X, "X")
         warn_units(notes, 5)
         return x
+
+    def _dataset(self, X, y=None) -> Dataset:
+        """Rows as a report reads them: coded as those that were fitted; y: labels [n] for scoring."""
+        name = self.model_.likelihood.name
+        rows, likelihood = self._known(X), name if name in COUNTS else "auto"
+        schema = self.schema_ if self.genes_ is None else Genes(tuple(self.genes_.tolist()), "", self._counted)
+        return build(rows, y, "rows", "memory", likelihood, self._image_shape, schema=schema)
 
     def _known(self, X) -> Rows:
         """Rows that the model can take."""

@@ -13,10 +13,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import MaxNLocator
+from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from vade_tf import metrics
 from vade_tf.data.dataset import Dataset
+from vade_tf.errors import InputError
 from vade_tf.report import image_figures
 from vade_tf.report.contrast import Contrast, compared
 from vade_tf.report.drawing import COLOURS, NEUTRAL, WIDTH, colour, mark, marker, plain, png, styled
@@ -28,6 +31,7 @@ from vade_tf.training.posterior import Assignments, Posterior
 
 MAX_CLUSTERS = 20  # in one picture: the largest
 MAP_ROWS = 3000  # in the map of the code
+METHODS = ("pca", "tsne", "umap")  # of a map
 CAPTIONS = {
     "samples": "New samples of each component of the mixture: p(x|z) with z from N(mu_c, sigma2_c). First column: the "
     "component's mean. At most the 20 largest clusters are shown.",
@@ -124,32 +128,51 @@ def code(found: Assignments, y: np.ndarray | None = None) -> Axes:
         y: labels, int [n].
     """
     rows = subset(len(found.m), MAP_ROWS, seed=0)
-    z = found.m[rows] if found.m.shape[1] > 1 else np.repeat(found.m[rows], 2, axis=1)
-    spread = np.abs(z - z.mean(axis=0)).max()
-    init = "pca" if spread > 1e-6 * np.abs(z).max() else "random"  # t-SNE divides by the spread along the first
-    with one_thread():  # of 3,000 points: more threads save little
-        points = TSNE(perplexity=min(30, max(1, (len(rows) - 1) / 3)), init=init, random_state=0).fit_transform(z)
+    points = projected(found.m[rows], "tsne")
     figure = Figure((WIDTH, 6 if y is None else 4.2), layout="constrained")
     by_cluster, *by_label = figure.subplots(1, 1 if y is None else 2, squeeze=False)[0]
     clusters = np.arange(found.log_gamma.shape[1])
-    scatter(points, found.groups[rows], clusters, by_cluster)
+    scatter(points, found.groups[rows], clusters, by_cluster, "t-SNE")
     by_cluster.set(title=f"coloured by cluster, {len(rows):,} rows")
     for ax in by_label:
         assert y is not None
-        scatter(points, y[rows], colours_of_labels(y, found.groups, len(clusters)), ax)
+        scatter(points, y[rows], colours_of_labels(y, found.groups, len(clusters)), ax, "t-SNE")
         ax.set(title="coloured by label")
     return by_cluster
 
 
-def scatter(points: np.ndarray, groups: np.ndarray, looks: np.ndarray, ax: Axes) -> Axes:
-    """Points [n, 2] with the number of each group in its middle; group g looks like cluster looks[g]."""
+def projected(z: np.ndarray, method: str) -> np.ndarray:
+    """Codes [n, latent] in two dimensions, [n, 2], by "pca", "tsne" or "umap" (of umap-learn).
+
+    Raises:
+        InputError: another method.
+    """
+    if method not in METHODS:
+        raise InputError("method", f"one of {', '.join(METHODS)}", repr(method))
+    z = z if z.shape[1] > 1 else np.repeat(z, 2, axis=1)
+    if method == "pca":
+        return PCA(2, random_state=0).fit_transform(z)
+    if method == "umap":
+        from umap import UMAP
+
+        return UMAP(random_state=0).fit_transform(z)
+    spread = np.abs(z - z.mean(axis=0)).max()
+    init = "pca" if spread > 1e-6 * np.abs(z).max() else "random"  # t-SNE divides by the spread along the first
+    with one_thread():  # of 3,000 points: more threads save little
+        return TSNE(perplexity=min(30, max(1, (len(z) - 1) / 3)), init=init, random_state=0).fit_transform(z)
+
+
+def scatter(points: np.ndarray, groups: np.ndarray, looks: np.ndarray, ax: Axes, method: str) -> Axes:
+    """Points [n, 2] with the number of each group in its middle; group g looks like cluster looks[g], -1 is grey."""
+    if (aside := groups < 0).any():
+        ax.scatter(points[aside, 0], points[aside, 1], s=10, linewidth=0, color="0.7", marker=".")
     outline = [withStroke(linewidth=2.5, foreground="white")]
-    for g in np.unique(groups):
+    for g in np.unique(groups[groups >= 0]):
         own, look = points[groups == g], int(looks[g])
         ax.scatter(own[:, 0], own[:, 1], s=10, linewidth=0, alpha=0.8, color=colour(look), marker=marker(look))
         middle = own[np.linalg.norm(own - np.median(own, axis=0), axis=1).argmin()]
         ax.annotate(str(g), middle, weight="bold", ha="center", va="center", path_effects=outline)
-    ax.set(xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)", xticks=[], yticks=[])
+    ax.set(xlabel=f"{method} 1 (no unit)", ylabel=f"{method} 2 (no unit)", xticks=[], yticks=[])
     return ax
 
 
@@ -214,14 +237,20 @@ def reliability(calibration: dict, ax: Axes | None = None) -> Axes:
 
 def epochs(history: list[dict], columns: Sequence[str]) -> Axes:
     """Columns of metrics.csv over the epochs of the fit, a panel each."""
-    labels = {"elbo": "ELBO (nats a row)", "acc": "ACC (share of rows)"}
     axes = Figure((WIDTH, 3.2), layout="constrained").subplots(1, len(columns), squeeze=False)[0]
     for ax, column in zip(axes, columns, strict=True):
-        points = [(row["epoch"], row[column]) for row in history if row["phase"] == "fit" and column in row]
-        ax.plot(*np.array(points).reshape(-1, 2).T, color=NEUTRAL, marker="o", markersize=4, clip_on=False)
-        ax.set(xlabel="epoch", ylabel=labels[column], title=f"{column.upper()} by epoch")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        curve(history, column, ax)
     return axes[0]
+
+
+def curve(history: list[dict], column: str, ax: Axes) -> Axes:
+    """One column of metrics.csv over the epochs of the fit."""
+    labels = {"elbo": "ELBO (nats a row)", "acc": "ACC (share of rows)"}
+    points = [(row["epoch"], row[column]) for row in history if row["phase"] == "fit" and column in row]
+    ax.plot(*np.array(points).reshape(-1, 2).T, color=NEUTRAL, marker="o", markersize=4, clip_on=False)
+    ax.set(xlabel="epoch", ylabel=labels[column], title=f"{column.upper()} by epoch")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return ax
 
 
 def strength(k: Sequence[int] | np.ndarray, values: Sequence[float], chosen: int, ax: Axes | None = None) -> Axes:

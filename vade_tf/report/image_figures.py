@@ -27,11 +27,11 @@ MIN_LINE, MAX_SHEET = 0.1, 30.0  # inches of a line, and of a sheet; longer or f
 GREY = matplotlib.colormaps["gray"].with_extremes(bad="white")
 
 
-def samples(model: VaDE, shown: np.ndarray, image_shape, n: int = 10, seed: int = 0) -> Axes:
+def samples(model: VaDE, shown: np.ndarray, image_shape, n: int = 10, seed: int = 0, ax: Axes | None = None) -> Axes:
     """A line a component: its decoded mean, then n samples (the paper's figure 3)."""
     means = model.unscale(model.decode(model.prior.parameters[1].numpy()[shown]))
     drawn = model.unscale(model.sample(np.repeat(shown, n), seed)).reshape(len(shown), n, -1)
-    ax = _sheet(np.concatenate([means[:, None], drawn], axis=1), image_shape, [f"component {c}" for c in shown])
+    ax = _sheet(np.concatenate([means[:, None], drawn], axis=1), image_shape, [f"component {c}" for c in shown], ax)
     for tick, c in zip(ax.yaxis.get_major_ticks(), shown, strict=True):
         mark(tick.label1, c)
     ax.set(title="Mean of each component (first column), and samples")
@@ -102,13 +102,13 @@ def _strip(images: np.ndarray, shape: tuple[int, ...]) -> bytes:
     return content.getvalue()
 
 
-def _sheet(rows: np.ndarray, image_shape: tuple[int, ...], names: Sequence[str]) -> Axes:
+def _sheet(rows: np.ndarray, image_shape: tuple[int, ...], names: Sequence[str], ax: Axes | None = None) -> Axes:
     """A figure of images [lines, columns, D], with a name beside each line."""
     lines, columns, _ = rows.shape
     sheet = mosaic(rows.reshape(-1, *image_shape).astype(np.float32), columns, gap_value=math.nan)
     proportional = 0.82 * WIDTH * sheet.shape[0] / sheet.shape[1]
     height = min(max(proportional, MIN_LINE * lines), MAX_SHEET)
-    ax = Figure((WIDTH, 0.7 + height), layout="compressed").subplots()
+    ax = ax or Figure((WIDTH, 0.7 + height), layout="compressed").subplots()
     low, high = np.nanmin(sheet), np.nanmax(sheet)
     if sheet.ndim == 3:  # colours have no map, so they are brought to [0, 1] and gaps to white
         sheet = np.nan_to_num((sheet - low) / max(high - low, 1e-12), nan=1.0)

@@ -1,0 +1,95 @@
+"""Pictures of a fitted `VaDEClusterer`. Each function draws on the axes `ax`, by default new ones, and returns them.
+
+    map(model, X)          the code of rows in two dimensions, by cluster; outliers are grey
+    confidence(model, X)   how sure the model is of its clusters
+    profile(model, X)      what sets each cluster of a table apart
+    samples(model)         of images: new ones of each cluster
+    training(model)        the bound, epoch by epoch
+    choice(model)          why there are so many clusters, where the fit has chosen
+
+They need matplotlib: pip install 'vade-tf[reports]'. A cluster has its colour in all of them and in the report.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from vade_tf.errors import InputError
+from vade_tf.estimator import VaDEClusterer
+from vade_tf.report import figures, image_figures
+from vade_tf.report.contrast import compared
+from vade_tf.report.drawing import WIDTH, colour
+from vade_tf.seeding import subset
+
+
+def map(model: VaDEClusterer, X, method: str = "pca", ax: Axes | None = None) -> Axes:
+    """The code of rows in two dimensions, coloured by cluster; of more than 3,000 rows a random subset.
+
+    Args:
+        model: fitted.
+        X: rows [n, D], as `predict` takes them.
+        method: "pca" (default), "tsne", or "umap" (of umap-learn).
+        ax: where to draw.
+
+    Raises:
+        ValueError: another method, or rows that the model cannot take.
+    """
+    code, groups = model.transform(X), model.predict(X)
+    rows = subset(len(code), figures.MAP_ROWS, seed=0)
+    points = figures.projected(np.asarray(code)[rows], method)
+    return figures.scatter(points, groups[rows], np.arange(model.n_clusters_), _axes(ax, 6), method.upper())
+
+
+def confidence(model: VaDEClusterer, X, ax: Axes | None = None) -> Axes:
+    """How many rows X [n, D] have which probability of their cluster, by cluster."""
+    gamma = model.predict_proba(X)
+    groups, ax = gamma.argmax(axis=1), _axes(ax, 3.6)
+    shares = [gamma[groups == c, c] for c in range(model.n_clusters_)]
+    colours, names = zip(*((colour(c), str(c)) for c in range(model.n_clusters_)), strict=True)
+    ax.hist(shares, bins=20, range=(0, 1), stacked=True, color=colours, label=names)
+    ax.set(xlabel="probability of the cluster", ylabel="rows", title=f"Confidence, mean {gamma.max(axis=1).mean():.3f}")
+    ax.legend(title="cluster", frameon=False)
+    return ax
+
+
+def profile(model: VaDEClusterer, X, ax: Axes | None = None) -> Axes:
+    """What sets each cluster apart: rows X [n, D], the features that differ most, in standard deviations.
+
+    Shown is the mean of a cluster less that of all other rows; of counts the log2 fold change of the decoder's mean.
+    """
+    dataset, groups = model._dataset(X), model.predict_proba(X).argmax(axis=1)
+    apart = compared(model.model_, dataset, groups, model.n_clusters_)
+    return figures.features(apart, figures.largest(groups, model.n_clusters_), ax=_axes(ax, 5))
+
+
+def samples(model: VaDEClusterer, n: int = 10, ax: Axes | None = None) -> Axes:
+    """Of images: a line a cluster, its mean and n new images of it.
+
+    Raises:
+        ValueError: the rows that were fitted were no images.
+    """
+    if model._image_shape is None:
+        raise InputError("model", "a fit to images", "one to other rows", "model.sample draws rows of any kind")
+    clusters = figures.largest(model.labels_[model.labels_ >= 0], model.n_clusters_)
+    return image_figures.samples(model.model_, clusters, model._image_shape, n, ax=_axes(ax, 0.6 * len(clusters) + 0.7))
+
+
+def training(model: VaDEClusterer, ax: Axes | None = None) -> Axes:
+    """The bound in each epoch of VaDE, nats a row, as training saw it."""
+    return figures.curve(model.history_, "elbo", _axes(ax, 3.2))
+
+
+def choice(model: VaDEClusterer, ax: Axes | None = None) -> Axes:
+    """Prediction strength of each number of clusters that a fit with n_clusters="auto" has compared.
+
+    Raises:
+        ValueError: the number was given.
+    """
+    if model.choice_ is None:
+        raise InputError("model", "a fit with n_clusters='auto'", "one with a given number")
+    return figures.strength(model.choice_.tried, model.choice_.strength, model.choice_.n_clusters, _axes(ax, 3.2))
+
+
+def _axes(ax: Axes | None, height: float) -> Axes:
+    """The axes given, or those of a new figure of this height in inches, which a notebook shows."""
+    return plt.subplots(figsize=(WIDTH, height), layout="constrained")[1] if ax is None else ax
