@@ -5,6 +5,7 @@ import numpy as np
 import pandas
 import pytest
 
+import vade_tf
 from vade_tf import VaDEClusterer, plot
 from vade_tf.errors import InputError
 
@@ -55,6 +56,12 @@ def test_the_bound_is_that_of_the_history(fitted):
     ax = plot.training(fitted)
     expected = [row["elbo"] for row in fitted.history_ if row["phase"] == "fit"]
     np.testing.assert_allclose(ax.lines[0].get_ydata(), expected)
+
+
+def test_a_report_is_a_page_without_a_run(fitted, table, tmp_path):
+    text = vade_tf.write_report(fitted, table, tmp_path / "groups.html", np.arange(120) % 2).read_text()
+    for words in ("VaDE on groups", "120 rows", "ARI", "colour", "What sets it apart", "data:image/png;base64,"):
+        assert words in text
 
 
 def test_images_have_samples_and_a_number_that_was_chosen_a_reason(fitted, ax):

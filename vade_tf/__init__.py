@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vade_tf.model.optimizer import FusedAdam
     from vade_tf.model.prior import GaussianMixturePrior
     from vade_tf.model.vade import VaDE
+    from vade_tf.plot import write_report
     from vade_tf.runs.config import TrainConfig
     from vade_tf.runs.load import load, load_schema
     from vade_tf.runs.train import resume, train
@@ -59,11 +60,13 @@ _HOMES = {
     "resume": "runs.train",
     "start": "training.recipe",
     "train": "runs.train",
+    "write_report": "plot",
 }
 __all__ = [
     "DivergedError", "Fitted", "Fitting", "FusedAdam", "GaussianMixturePrior", "InputError", "Likelihood", "Lines",
     "Memory", "Served", "Settings", "Store", "TrainConfig", "VaDE", "VaDEClusterer", "begin", "build_decoder",
     "build_encoder", "export", "fit", "guide", "load", "load_schema", "pretrain", "resume", "start", "train",
+    "write_report",
 ]  # fmt: skip
 
 keras_names.announce()

@@ -1,4 +1,6 @@
-"""Pictures of a fitted `VaDEClusterer`. Each function draws on the axes `ax`, by default new ones, and returns them.
+"""Pictures and a report of a fitted `VaDEClusterer`.
+
+Each picture is drawn on the axes `ax`, by default new ones, which are returned.
 
     map(model, X)          the code of rows in two dimensions, by cluster; outliers are grey
     confidence(model, X)   how sure the model is of its clusters
@@ -6,9 +8,14 @@
     samples(model)         of images: new ones of each cluster
     training(model)        the bound, epoch by epoch
     choice(model)          why there are so many clusters, where the fit has chosen
+    write_report(model, X, "report.html")    all of it on one page, with a card for each cluster
 
 They need matplotlib: pip install 'vade-tf[reports]'. A cluster has its colour in all of them and in the report.
 """
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -16,10 +23,12 @@ from matplotlib.axes import Axes
 
 from vade_tf.errors import InputError
 from vade_tf.estimator import VaDEClusterer
-from vade_tf.report import figures, image_figures
+from vade_tf.report import evaluation, figures, image_figures, page
 from vade_tf.report.contrast import compared
-from vade_tf.report.drawing import WIDTH, colour
+from vade_tf.report.drawing import WIDTH, colour, png
 from vade_tf.seeding import subset
+from vade_tf.storage import write_whole
+from vade_tf.training import device
 
 
 def map(model: VaDEClusterer, X, method: str = "pca", ax: Axes | None = None) -> Axes:
@@ -88,6 +97,47 @@ def choice(model: VaDEClusterer, ax: Axes | None = None) -> Axes:
     if model.choice_ is None:
         raise InputError("model", "a fit with n_clusters='auto'", "one with a given number")
     return figures.strength(model.choice_.tried, model.choice_.strength, model.choice_.n_clusters, _axes(ax, 3.2))
+
+
+def write_report(model: VaDEClusterer, X, path: str | Path, y=None) -> Path:
+    """Write the page that `vade-tf evaluate` makes of a run: a card for each cluster, scores and figures.
+
+    Args:
+        model: fitted.
+        X: rows [n, D], as `predict` takes them.
+        path: of the .html file, which is replaced if it is there.
+        y: labels, [n], for scores alone; default none.
+
+    Returns:
+        The path.
+    """
+    path, dataset, vade = Path(path), model._dataset(X, y), model.model_
+    found = evaluation.findings(vade, dataset.x)
+    training: dict[str, Any] = {
+        "health": model.health_,
+        "remedies": model.remedies_,
+        "kind": model.kind_,
+        "start": model.start_,
+        "likelihood": model.likelihood_,
+        "device": device.describe(),
+        "epochs": dict(Counter(row["phase"] for row in model.history_)),
+        "seconds": {},
+        "versions": {},
+    }
+    for row in model.history_:
+        training["seconds"][row["phase"]] = training["seconds"].get(row["phase"], 0.0) + row["seconds"]
+    result = {
+        **{"dataset": path.stem, "source": "memory", "model": "vade", "seen_in_training": None, "run": ""},
+        **{"health": model.health_, "choice": None if model.choice_ is None else vars(model.choice_)},
+        **evaluation.evaluate(vade, dataset, found),
+    }
+    drawn = figures.draw(vade, dataset, found, result, model.history_)
+    pictures = [(name, figures.CAPTIONS[name], png(figure)) for name, figure in drawn.items()]
+    images = image_figures.card_images(dataset, found.groups, result["clusters"], range(len(dataset.x)))
+    settings = {name: value for name, value in model.get_params().items() if isinstance(value, str | int | float)}
+    text = page.page(result, settings, training, pictures, f"vade_tf.write_report(model, X, {str(path)!r})", images)
+    write_whole(path, text.encode())
+    return path
 
 
 def _axes(ax: Axes | None, height: float) -> Axes:
