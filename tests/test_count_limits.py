@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 
 from vade_tf.data import pipeline
-from vade_tf.data.observing import observe
+from vade_tf.data.observations import observe
 from vade_tf.model import choice
 from vade_tf.model.counts import LogCounts
 from vade_tf.training.fitting import begin

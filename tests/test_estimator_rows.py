@@ -11,7 +11,7 @@ import tensorflow as tf
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from vade_tf import VaDEClusterer
-from vade_tf.data.observing import observe
+from vade_tf.data.observations import observe
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError, UnitsWarning

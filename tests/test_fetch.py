@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from loopback import serving
 
-from vade_tf.data import images
+from vade_tf.data import public_sets
 from vade_tf.data.fetch import Remote, cache_folder, provide
 from vade_tf.data.web import Patience
 from vade_tf.errors import InputError
@@ -266,9 +266,9 @@ def test_a_user_without_a_home_folder_has_the_cache_among_temporary_files(server
         Path.home()
     assert cache_folder() == cache_folder() == homeless
     assert homeless.stat().st_mode & 0o777 == 0o700
-    monkeypatch.setattr(images, "MNIST_FILES", (server.remote("mnist.npz", BODY),))
+    monkeypatch.setattr(public_sets, "MNIST_FILES", (server.remote("mnist.npz", BODY),))
     with pytest.raises(InputError, match="cannot be read"):  # BODY is no archive
-        images.load_mnist(None, True)
+        public_sets.load_mnist(None, True)
     assert (homeless / "mnist" / "mnist.npz").read_bytes() == BODY
     monkeypatch.setenv("VADE_TF_HOME", "elsewhere")
     assert cache_folder() == Path("elsewhere")

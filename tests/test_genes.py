@@ -17,7 +17,7 @@ from vade_tf.data import gene_counts, genes
 from vade_tf.data.coding import coded
 from vade_tf.data.files import load_file
 from vade_tf.data.genes import Genes
-from vade_tf.data.observing import build, observe
+from vade_tf.data.observations import build, observe
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError

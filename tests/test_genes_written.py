@@ -11,7 +11,7 @@ from test_genes import GENES, annotated, cells, run_on_cells
 
 from vade_tf.cli.main import main
 from vade_tf.data.files import load_file
-from vade_tf.data.observing import observe
+from vade_tf.data.observations import observe
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import choice
 from vade_tf.runs import assignments

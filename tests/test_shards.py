@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vade_tf.data import pipeline, shards
 from vade_tf.data.augmentation import Augmentation
-from vade_tf.data.observing import observe
+from vade_tf.data.observations import observe
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 
 from vade_tf.data import pipeline
-from vade_tf.data.observing import build, observe
+from vade_tf.data.observations import build, observe
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
 from vade_tf.model import choice

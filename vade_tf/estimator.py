@@ -20,7 +20,7 @@ from vade_tf.data import pipeline
 from vade_tf.data.filling import filled
 from vade_tf.data.gene_counts import describe_numbers
 from vade_tf.data.genes import origins_of
-from vade_tf.data.observing import observe
+from vade_tf.data.observations import observe
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError, warn_units, whole_number

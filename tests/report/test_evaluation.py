@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from scipy.linalg import null_space
 
-from vade_tf.data.observing import build
+from vade_tf.data.observations import build
 from vade_tf.data.pipeline import ordered_batches
 from vade_tf.model import convolutional, networks
 from vade_tf.model.vade import VaDE

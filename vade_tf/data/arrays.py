@@ -9,15 +9,13 @@ import numpy as np
 import scipy.sparse
 
 from vade_tf import hdf5
-from vade_tf.data.shards import SHARE, FileRows, as_read, stays_in_file
+from vade_tf.data.shards import FileRows, as_read, stays_in_file
 from vade_tf.errors import InputError
-from vade_tf.machine import memory, padded
-from vade_tf.paths import usable
+from vade_tf.machine import padded
 from vade_tf.reading import archive_arrays, plain_array
 
 SPARSE_ARRAYS = {"format", "shape", "data"}  # what every .npz of scipy.sparse.save_npz holds
 SPARSE_PARTS = {"data", "indices", "indptr"}  # what the group of a sparse matrix in HDF5 holds
-SPARSE_INDICES = {"indices", "indptr", "row", "col", "coords", "offsets", "_is_array"}  # and what it may hold
 LITTLE = 1 << 26  # bytes that any matrix may take
 EMPTY = 20  # times the stored bytes that the rows of a sparse matrix may take
 GENES = "genes"  # names of the features in HDF5
@@ -33,21 +31,18 @@ def read_npy(file: Path, labels: str | None, in_file: bool = False):
         in_file: x stays there though it is not large.
     """
     x = plain_array(file, mmap_mode="r")
-    large = x.ndim > 1 and (in_file or stays_in_file(len(x), math.prod(x.shape[1:]), as_read(x.dtype)))
-    if large and isinstance(x, np.memmap):
-        return FileRows(x), read_labels(file, labels)
-    wide = isinstance(x, np.memmap) and x.dtype.kind in "iuf" and x.nbytes > SHARE * memory()  # in its own type
-    x = x.astype(as_read(x.dtype)) if wide else plain_array(file)  # no map: who writes the file anew changes its rows
-    return x, read_labels(file, labels)
+    if x.ndim > 1 and (in_file or stays_in_file(len(x), math.prod(x.shape[1:]), as_read(x.dtype))):
+        return FileRows(x), read_labels(labels)
+    return plain_array(file), read_labels(labels)  # no map: who writes the file anew changes its rows
 
 
-def read_labels(file: Path, labels: str | None):
+def read_labels(labels: str | None) -> np.ndarray | None:
     """The labels of a .npy file beside the rows, or None."""
     if labels is None:
         return None
-    if not labels.endswith(".npy") or not Path(labels).is_file():
-        raise InputError(f"labels: expected an existing .npy file beside data={file}, got {labels}")
-    return plain_array(usable(labels, "labels"))
+    if not labels.endswith(".npy"):
+        raise InputError("labels", "a .npy file beside rows of this kind", repr(labels))
+    return plain_array(Path(labels))
 
 
 def read_npz(file: Path, labels: str | None, own: bool = True):
@@ -60,16 +55,10 @@ def read_npz(file: Path, labels: str | None, own: bool = True):
     with zipfile.ZipFile(file) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
     if set(names) >= SPARSE_ARRAYS:
-        arrays = archive_arrays(file, [name for name in names if name in SPARSE_ARRAYS | SPARSE_INDICES])
-        if arrays.get("indices", np.zeros(0, int)).dtype.kind not in "iu":
-            raise ValueError("indices that are no whole numbers")
-        _check_rows(tuple(np.ravel(arrays["shape"]).tolist()), sum(array.nbytes for array in arrays.values()))
-        del arrays  # which SciPy reads once more
-        matrix = scipy.sparse.load_npz(file)
-        if hasattr(matrix, "check_format"):
-            matrix.check_format(full_check=True)  # SciPy trusts its indices: one beyond the columns ends the process
-        return scipy.sparse.csr_array(matrix), read_labels(file, labels)
-    rows, key = _chosen(file, names, labels, own)
+        matrix = scipy.sparse.csr_array(scipy.sparse.load_npz(file))
+        matrix.check_format(full_check=True)  # SciPy trusts its indices: one beyond the columns ends the process
+        return matrix, read_labels(labels)
+    rows, key = chosen(file, names, labels, own)
     arrays = archive_arrays(file, [rows] if key is None else [rows, key])
     return arrays[rows], None if key is None else arrays[key]
 
@@ -81,7 +70,7 @@ def read_h5(file: Path, labels: str | None, own: bool = True):
     """
     with hdf5.opened(file) as stored:
         names = [name for name, item in stored.items() if hdf5.is_array(item) or set(item) >= SPARSE_PARTS]
-        rows, key = _chosen(file, [name for name in names if name != GENES], labels, own)
+        rows, key = chosen(file, [name for name in names if name != GENES], labels, own)
         x = _rows(stored[rows], rows)
         y = None if key is None else hdf5.values(stored[key], key)
     if y is not None and y.dtype == object:
@@ -169,12 +158,12 @@ def _check_rows(shape: tuple, stored: int) -> None:
         raise ValueError(f"it claims {shape[0]:,} rows, and {stored:,} bytes are stored")
 
 
-def _chosen(file: Path, names: list[str], labels: str | None, own: bool) -> tuple[str, str | None]:
+def chosen(file: Path, names: list[str], labels: str | None, own: bool) -> tuple[str, str | None]:
     """The names of the rows and of the labels, or None, among the arrays of a file; see `read_npz`."""
     rows = next((name for name in ROWS if name in names), names[0] if len(names) == 1 else None)
     if rows is None:
-        raise InputError(f'data: expected an array "x" in {file}, got {reprlib.repr(names)}')
+        raise InputError("data", 'an array "x"', f"{reprlib.repr(names)} in {file}")
     if labels is not None and labels not in names:
-        raise InputError(f"labels: expected one of the arrays {reprlib.repr(names)} of {file}, got {labels!r}")
+        raise InputError("labels", f"one of the arrays {reprlib.repr(names)} of {file}", repr(labels))
     found = [name for name in LABELS if name in names and name != rows] if own else []
     return rows, labels or next(iter(found), None)

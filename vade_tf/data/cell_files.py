@@ -11,7 +11,7 @@ from vade_tf.data import arrays, genes
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.gene_counts import describe_numbers
 from vade_tf.data.genes import Genes
-from vade_tf.data.observing import build
+from vade_tf.data.observations import build
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 from vade_tf.machine import padded

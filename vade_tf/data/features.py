@@ -8,7 +8,7 @@ import numpy as np
 
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.fetch import Remote, cache_folder, provide
-from vade_tf.data.observing import build
+from vade_tf.data.observations import build
 from vade_tf.errors import InputError, cited
 from vade_tf.reading import plain_array
 from vade_tf.storage import whole

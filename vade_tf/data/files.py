@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vade_tf.data import arrays, cell_files, pictures, table_files, tables
-from vade_tf.data.checks import check_apart, check_images, checked_shape
+from vade_tf.data import arrays, cell_files, images, table_files, tables
 from vade_tf.data.dataset import Coded, Dataset
-from vade_tf.data.observing import build
-from vade_tf.data.pictures import Pictures
+from vade_tf.data.images import ImageForm
+from vade_tf.data.observations import build, check_shape
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import LINES, Texts
 from vade_tf.errors import InputError, check_form, cited
@@ -59,7 +58,7 @@ def load_file(
             `.h5ad`; or a folder of images.
         labels: labels for scoring: a column of a table or of an .h5ad's obs, an array of an .npz or .h5, or a .npy file
             beside others, or "folders": those images lie in. Default: "y" or "Y" of an .npz or .h5 if it is there.
-        likelihood: see `observing.build`.
+        likelihood: see `observations.build`.
         columns, drop: names of the columns of a table to use or to leave out, with commas between them. Default: all.
         id: the column that names the rows.
         text: the column that holds texts, which are then all that is used; "lines": each line of a `.txt` is one.
@@ -111,11 +110,9 @@ def load_file(
             x, y = ARRAYS[kind](file, labels, **own)
             told: list[str] = []
             row_shape = getattr(x, "row_shape", x.shape[1:])
-            check_images((*x.shape[:1], *row_shape), image_shape, f"data: {path}")
+            check_form(row_shape, image_shape, f"data: {path}")
             if isinstance(schema, Schema):
                 x, told = table_files.coded_array(x, schema, path)
-            elif not plain and declared in (None, ()):
-                check_apart(x, f"data: {path}")
             table = schema if isinstance(schema, Schema) else None
             about: dict = {"schema": table, "notice": "\n".join(told), "image_shape": declared}
             found = build(x, y, file.stem, str(path), likelihood, **about)
@@ -172,19 +169,17 @@ def readable(path: str) -> Iterator[tuple[Path, str]]:
 
 def _pictures(folder: Path, labels, likelihood: str, schema, declared, new: bool) -> Dataset:
     """The images of a folder; of new ones the notice says only what was changed."""
-    if schema is not None and not isinstance(schema, Pictures):
+    if schema is not None and not isinstance(schema, ImageForm):
         raise InputError(f"data: expected a table as in training, got the folder {folder}")
     known = schema
     if schema is None and declared:
-        height, width, *channels = checked_shape(declared, (0, math.prod(declared)))
-        known = Pictures(height, width, channels[0] if channels else 1)
-    x, names, found = pictures.read_folder(folder, known)
-    y = pictures.folders(names, folder) if labels == FOLDERS else arrays.read_labels(folder, labels)
+        height, width, *channels = check_shape(declared, (0, math.prod(declared)))
+        known = ImageForm(height, width, channels[0] if channels else 1)
+    x, names, found = images.read_folder(folder, known)
+    y = images.outermost_folders(names) if labels == FOLDERS else arrays.read_labels(labels)
     notes = list(found.changes) if new else found.describe()
     if labels == FOLDERS:
         kinds = list(dict.fromkeys(y.tolist()))
         more = ", ..." if len(kinds) > NAMED else ""
         notes.append(f"labels: {len(kinds):,} folders, {', '.join(kinds[:NAMED])}{more}")
-    if known is None and found.height * found.width > pictures.LARGE:
-        notes.append("images of so many pixels train slowly; image_shape brings them to a smaller size")
     return build(x, y, folder.name, str(folder), likelihood, schema=found, notice="\n".join(notes), ids=names)

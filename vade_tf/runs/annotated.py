@@ -9,7 +9,7 @@ import pandas
 from vade_tf.data import cell_files, genes
 from vade_tf.data.files import readable
 from vade_tf.data.genes import Genes
-from vade_tf.data.observing import observe
+from vade_tf.data.observations import observe
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, tell
 from vade_tf.runs import assignments

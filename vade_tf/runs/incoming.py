@@ -13,7 +13,6 @@ import numpy as np
 import pandas
 
 from vade_tf.data import tables
-from vade_tf.data.checks import check_images
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.files import load_file, readable
 from vade_tf.data.filling import left_empty
@@ -26,7 +25,7 @@ from vade_tf.data.stream import STRIDE, NamedRows, TableRows, check_columns, enc
 from vade_tf.data.table_files import read_like
 from vade_tf.data.tables import Dialect
 from vade_tf.data.texts import Texts
-from vade_tf.errors import InputError, tell
+from vade_tf.errors import InputError, check_form, tell
 from vade_tf.model.choice import check_units
 from vade_tf.model.counts import Counts
 from vade_tf.runs.assignments import numbered
@@ -130,7 +129,7 @@ def check_rows(run: Run, model: keras.Model, x, data: str) -> None:
 
 def _of_array(schema: Coded | None, file: Path, image_shape: list[int] | None) -> Incoming:
     rows = FileRows.open(file)
-    check_images((len(rows), *rows.row_shape), image_shape, f"data: {file}")
+    check_form(rows.row_shape, image_shape, f"data: {file}")
     if not isinstance(schema, Schema):
         return Incoming(rows)
     check_columns(rows.shape, schema, file)
