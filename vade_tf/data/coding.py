@@ -1,5 +1,6 @@
 """How rows were coded, as JSON holds it -> the schema that codes others alike: of tables, texts, pictures or genes."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,6 @@ from vade_tf.data.genes import Genes
 from vade_tf.data.pictures import Pictures
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import Texts
-from vade_tf.reading import json_object
 
 FORMS: dict[str, Callable[[dict], Coded]] = {
     "table": Schema.from_dict,
@@ -22,9 +22,9 @@ def read(file: Path) -> Coded:
     """The schema that a JSON file holds.
 
     Raises:
-        ValueError: it holds none; an InputError where it is no object.
+        ValueError: it holds none.
     """
-    return coded(json_object(file, {"form": str}))
+    return coded(json.loads(file.read_text("utf-8")))
 
 
 def coded(values: dict) -> Coded:
@@ -33,7 +33,7 @@ def coded(values: dict) -> Coded:
     Raises:
         ValueError: none has such values.
     """
-    form = values.get("form")
+    form = values.get("form") if isinstance(values, dict) else None
     if not isinstance(form, str) or form not in FORMS:
         raise ValueError(f"form: expected one of {', '.join(FORMS)}, got {str(form)[:40]!r}")
     return FORMS[form](values)

@@ -11,7 +11,6 @@ import numpy as np
 
 from vade_tf.errors import InputError, cited
 from vade_tf.machine import check_memory
-from vade_tf.reading import record
 
 KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".jfif")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # by content; of others, some start programs
@@ -79,8 +78,8 @@ class Pictures:
         def side(value) -> bool:
             return type(value) is int and 0 < value <= LARGEST
 
-        kinds = {"height": side, "width": side, "channels": lambda c: type(c) is int and c in (1, 3)}
-        if not record(kinds)(values) or values["height"] * values["width"] > LARGEST:
+        sides = values["height"], values["width"]
+        if not all(map(side, sides)) or sides[0] * sides[1] > LARGEST or values["channels"] not in (1, 3):
             raise ValueError("expected height, width and channels")
         return cls(values["height"], values["width"], values["channels"])
 

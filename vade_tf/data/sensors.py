@@ -6,15 +6,13 @@ import zipfile
 import zlib
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.fetch import Remote, provide
+from vade_tf.data.download import Remote, provide
 from vade_tf.data.observing import build
 from vade_tf.errors import InputError
-from vade_tf.reading import bounded, size_of
 
 HHAR_FILES = (
     # UCI publishes no checksum. This one was recorded from its address by isglobal-brge/dsFlowerClient,
@@ -27,7 +25,6 @@ HHAR_FILES = (
     ),
 )
 HHAR_FOLDER = "UCI HAR Dataset"
-MOST = 10**9  # bytes of a file, unpacked; the largest has a tenth of that
 HHAR_WEIGHT = 5  # of the squared error in the authors' code, where a Gaussian of unit variance has 1/2
 
 
@@ -44,7 +41,7 @@ def load_hhar(data_dir: str | None) -> Dataset:
     """
     if data_dir is not None and (Path(data_dir) / HHAR_FOLDER).is_dir():
         folder = Path(data_dir) / HHAR_FOLDER
-        x, y = _read_hhar(lambda name: regular(folder / name), folder)
+        x, y = _read_hhar(lambda name: (folder / name).open("rb"), folder)
     else:
         file = provide("hhar", HHAR_FILES, data_dir) / HHAR_FILES[0].name
         try:
@@ -56,20 +53,12 @@ def load_hhar(data_dir: str | None) -> Dataset:
     return replace(rows, factor=float(np.sqrt(2 * HHAR_WEIGHT)))
 
 
-def regular(file: Path) -> BinaryIO:
-    """A file, opened; ValueError where it is none: a pipe would be waited for."""
-    size_of(file)
-    return file.open("rb")
-
-
 def _inner_zip(file: Path) -> zipfile.ZipFile:
     """UCI's zip holds a zip; the one of its older address is that inner one."""
     archive = zipfile.ZipFile(file)
     inner = f"{HHAR_FOLDER}.zip"
     if inner not in archive.namelist():
         return archive
-    if archive.getinfo(inner).file_size > MOST:
-        raise zipfile.BadZipFile("it unpacks to far more than the data set has")
     return zipfile.ZipFile(io.BytesIO(archive.read(inner)))
 
 
@@ -77,10 +66,7 @@ def _read_hhar(opened, source: Path) -> tuple[np.ndarray, np.ndarray]:
     """x [n, 561] and y [n] of both halves; `opened` gives the file of a name."""
     try:
         halves = [
-            [
-                np.loadtxt(bounded(opened(f"{half}/{part}_{half}.txt"), MOST), dtype=np.float32, ndmin=2)
-                for part in ("X", "y")
-            ]
+            [np.loadtxt(opened(f"{half}/{part}_{half}.txt"), dtype=np.float32, ndmin=2) for part in ("X", "y")]
             for half in ("train", "test")
         ]
         x, y = (np.concatenate(part) for part in zip(*halves, strict=True))

@@ -1,7 +1,6 @@
 """Reuters news as the word vectors of the DEC and VaDE papers: 2,000 TF-IDF features, every row of length sqrt(D)."""
 
 import gzip
-import io
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -10,30 +9,25 @@ import numpy as np
 import scipy.sparse
 
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.fetch import Remote, provide
+from vade_tf.data.download import Remote, provide
 from vade_tf.data.observing import build
 from vade_tf.errors import InputError
-from vade_tf.reading import bounded
 from vade_tf.seeding import subset
 
 FEATURES = 2000
 ROOTS = ("CCAT", "ECAT", "GCAT", "MCAT")
 REUTERS_10K = 10_000
 # RCV1-v2 (Lewis et al., JMLR 5, 2004) as scikit-learn keeps it for fetch_rcv1: its addresses and its checksums.
-RCV1_LIMIT = 700_000_000  # bytes of a file; all six have 656 MB
-RCV1_MOST, TOPICS_MOST = 10**9, 10**8  # bytes of one, unpacked: of vectors, and of topics
 RCV1_TOPICS = Remote(
     "rcv1v2.topics.qrels.gz",
     "https://ndownloader.figshare.com/files/5976048",
     "sha256:2a98e5e5d8b770bded93afc8930d88299474317fe14181aee1466cc754d0d1c1",
-    RCV1_LIMIT,
 )
 RCV1_VECTORS = tuple(
     Remote(
         f"lyrl2004_vectors_{part}.dat.gz",
         f"https://ndownloader.figshare.com/files/{number}",
         f"sha256:{checksum}",
-        RCV1_LIMIT,
     )
     for part, number, checksum in (
         ("train", 5976057, "5468f656d0ba7a83afc7ad44841cf9a53048a5c083eedc005dcdb5cc768924ae"),
@@ -92,7 +86,7 @@ def read_rcv1(folder: Path) -> tuple[scipy.sparse.csr_array, np.ndarray]:
 def _single_roots(file: Path) -> dict[int, str]:
     """Document number -> its root topic, where it has exactly one. Lines of the file: `topic document 1`."""
     roots: dict[int, str | None] = {}
-    with io.TextIOWrapper(bounded(gzip.open(file), TOPICS_MOST), "ascii") as lines:
+    with gzip.open(file, "rt", encoding="ascii") as lines:
         for line in lines:
             topic, document, _ = line.split()
             if topic in ROOTS:
@@ -106,9 +100,7 @@ def _documents(folder: Path, roots: dict[int, str]):
 
     for remote in RCV1_VECTORS:
         with gzip.open(folder / remote.name) as file:
-            x, numbers = load_svmlight_file(
-                bounded(file, RCV1_MOST), n_features=RCV1_FEATURES, dtype=np.float32, zero_based=False
-            )
+            x, numbers = load_svmlight_file(file, n_features=RCV1_FEATURES, dtype=np.float32, zero_based=False)
         topics = np.array([roots.get(int(number), "") for number in numbers])
         yield x[topics != ""], topics[topics != ""]
 

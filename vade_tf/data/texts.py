@@ -13,7 +13,6 @@ import pandas
 import scipy.sparse
 
 from vade_tf.errors import InputError
-from vade_tf.reading import each, finite, record
 
 LINES = "lines"  # --text of a .txt file of one text a line
 WORDS = 2000
@@ -121,15 +120,12 @@ class Texts:
         Raises:
             ValueError: no `Texts` has such values.
         """
-        short = each(list, lambda word: isinstance(word, str) and word != "")
-        weights = each(list, lambda weight: finite(weight) and weight > 0)
-        values = {"marks": False, **values}  # of which older runs say nothing
-        if not record({"column": str, "words": short, "idf": weights, "marks": bool})(values):
-            raise ValueError("expected a column, words and their idf")
         words, idf = values["words"], values["idf"]
+        if not all(isinstance(word, str) for word in words) or not all(isinstance(w, float) and w > 0 for w in idf):
+            raise ValueError("expected words and their idf")
         if not words or len(set(words)) < len(words) or len(idf) != len(words):
             raise ValueError(f"{len(words)} words with {len(idf)} weights, or a word twice")
-        return cls(values["column"], tuple(words), tuple(idf), values["marks"])
+        return cls(values["column"], tuple(words), tuple(idf), values.get("marks", False))  # older runs have none
 
 
 def texts_of(column: pandas.Series) -> pandas.Series:
