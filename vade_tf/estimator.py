@@ -147,7 +147,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             settings = self._settings()
             data = observe(rows, settings.likelihood, image_shape, argument="X", transform=self.column_transform)
             if self.batch is not None:
-                data = replace(data, origins=origins_of(X, self.batch, "X"))
+                data = replace(data, origins=origins_of(X, self.batch))
             if self._genes is not None:
                 data = replace(data, schema=self._genes)
                 warn_units(describe_numbers(data, self.layer or "", X.layers), 2)

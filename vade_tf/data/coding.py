@@ -1,5 +1,6 @@
 """How rows were coded, as JSON holds it -> the schema that codes others alike: of tables, texts, images or genes."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,6 @@ from vade_tf.data.genes import Genes
 from vade_tf.data.images import ImageForm
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import Texts
-from vade_tf.reading import json_object
 
 FORMS: dict[str, Callable[[dict], Coded]] = {
     "table": Schema.from_dict,
@@ -20,7 +20,7 @@ FORMS: dict[str, Callable[[dict], Coded]] = {
 
 def read(file: Path) -> Coded:
     """The schema that a JSON file holds."""
-    return coded(json_object(file))
+    return coded(json.loads(file.read_text("utf-8")))
 
 
 def coded(values: dict) -> Coded:

@@ -1,6 +1,5 @@
 """Numbers of genes in cells: whether they are counts, what to say where they are none, which genes vary most."""
 
-import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -10,19 +9,20 @@ import scipy.sparse
 
 from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.machine import spans
 
 THETA = 100.0  # of the negative binomial that genes are held against
-BLOCK = 2**22  # numbers looked at together
+MAX_ROWS_TOGETHER = 2**22
+MAX_NUMBERS_DENSE = 2**22  # of cells that are made dense together
 
 
 def are_counts(numbers: Any, above: float = 1.0) -> bool:
     """Whether numbers [cells, genes], dense or sparse, are whole and from 0 up, some of them above a number."""
     if numbers.dtype.kind not in "biuf":
         return False
-    stored = numbers.data if scipy.sparse.issparse(numbers) else numbers
-    high, rows = 0.0, max(1, BLOCK // max(math.prod(stored.shape[1:]), 1))
-    for start in range(0, stored.shape[0], rows):
-        part = np.asarray(stored[start : start + rows])
+    stored, high = numbers.data if scipy.sparse.issparse(numbers) else numbers, -1.0
+    for rows in spans(stored.shape[0], stored.shape[1] if len(stored.shape) > 1 else 1, MAX_ROWS_TOGETHER):
+        part = np.asarray(stored[rows])
         if not (np.isfinite(part) & (part >= 0) & (part == np.round(part))).all():
             return False
         high = max(high, float(part.max(initial=0)))
@@ -59,16 +59,13 @@ def check_alike(x: Any, known: bool | None, argument: str) -> None:
     """
     least = -1.0 if known else 1.0  # of counts a few may be 0 and 1 alone
     if known is not None and are_counts(getattr(x, "matrix", x), least) != known:
-        what = ("counts", "others") if known else ("other numbers", "counts")
+        what = "counts, as the model was trained on, got others" if known else "other numbers than counts, got counts"
         warnings.warn(
-            f"{argument}: expected {what[0]}, as the model was trained on, got {what[1]}; give cells in the units of "
-            "the training",
-            UnitsWarning,
-            stacklevel=4,
+            f"{argument}: expected {what}; give cells in the units of the training", UnitsWarning, stacklevel=4
         )
 
 
-def variable(counts: np.ndarray | scipy.sparse.csr_array, most: int) -> np.ndarray:
+def variable(counts: np.ndarray | scipy.sparse.csr_array, number: int) -> np.ndarray:
     """The genes that vary most from cell to cell, against what their mean and the size of each cell explain.
 
     Ranked by the variance of the Pearson residuals of a negative binomial, r = (x - mu) / sqrt(mu + mu^2 / 100) with
@@ -77,7 +74,7 @@ def variable(counts: np.ndarray | scipy.sparse.csr_array, most: int) -> np.ndarr
 
     Args:
         counts: whole numbers from 0 up, [cells, genes].
-        most: number of genes, at most all.
+        number: of genes, at most all.
 
     Returns:
         Their numbers, ascending.
@@ -86,15 +83,11 @@ def variable(counts: np.ndarray | scipy.sparse.csr_array, most: int) -> np.ndarr
         InputError: they are no counts.
     """
     n, width = counts.shape
-    stored = np.asarray(counts.data if scipy.sparse.issparse(counts) else counts)
-    if not np.isfinite(stored).all() or (stored < 0).any() or (stored != np.round(stored)).any():
-        raise InputError(
-            "genes: expected counts, whole numbers from 0 up, to choose genes by, got others; name the layer that has "
-            "them with layer"
-        )
+    if not are_counts(counts, -1.0):
+        raise InputError("genes", "counts, whole numbers from 0 up, to choose genes by", "others", "name their layer")
     size = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
     share = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() / max(size.sum(), 1.0)
-    total, square, rows = np.zeros(width), np.zeros(width), max(1, BLOCK // width)
+    total, square, rows = np.zeros(width), np.zeros(width), max(1, MAX_NUMBERS_DENSE // width)
     for start in range(0, n, rows):
         part = counts[start : start + rows]
         mu = size[start : start + rows, None] * share  # [rows, genes]
@@ -103,4 +96,4 @@ def variable(counts: np.ndarray | scipy.sparse.csr_array, most: int) -> np.ndarr
         np.clip(residual, -np.sqrt(n), np.sqrt(n), out=residual)
         total, square = total + residual.sum(axis=0), square + (residual**2).sum(axis=0)
     variance = square / n - (total / n) ** 2
-    return np.sort(np.argsort(-variance, kind="stable")[:most])
+    return np.sort(np.argsort(-variance, kind="stable")[:number])

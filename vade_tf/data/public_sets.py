@@ -1,6 +1,6 @@
 """Public data sets by name: images of digits and clothes, sensor records, and the news of Reuters.
 
-Each comes from a folder of the user's, the cache or the network (`fetch.provide`).
+Each comes from a folder of the user's, the cache or the network (`download.provide`).
 """
 
 import gzip
@@ -15,9 +15,9 @@ import numpy as np
 import scipy.sparse
 
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.fetch import Remote, provide
+from vade_tf.data.download import Remote, provide
 from vade_tf.data.observations import build
-from vade_tf.errors import InputError, StorageError
+from vade_tf.errors import InputError
 from vade_tf.reading import archive_arrays
 from vade_tf.seeding import subset
 
@@ -59,19 +59,16 @@ HHAR_FILES = (
     ),
 )
 # RCV1-v2 (Lewis et al., JMLR 5, 2004): addresses and checksums are those of scikit-learn's fetch_rcv1.
-RCV1_LIMIT = 700_000_000  # bytes of a file; all six have 656 MB
 RCV1_TOPICS = Remote(
     "rcv1v2.topics.qrels.gz",
     "https://ndownloader.figshare.com/files/5976048",
     "sha256:2a98e5e5d8b770bded93afc8930d88299474317fe14181aee1466cc754d0d1c1",
-    RCV1_LIMIT,
 )
 RCV1_VECTORS = tuple(
     Remote(
         f"lyrl2004_vectors_{part}.dat.gz",
         f"https://ndownloader.figshare.com/files/{number}",
         f"sha256:{checksum}",
-        RCV1_LIMIT,
     )
     for part, number, checksum in (
         ("train", 5976057, "5468f656d0ba7a83afc7ad44841cf9a53048a5c083eedc005dcdb5cc768924ae"),
@@ -105,11 +102,10 @@ def load_mnist(data_dir: str | None, require_full: bool = False) -> Dataset:
     files = MNIST_FILES
     try:
         folder = Path(data_dir) if data_dir else _cached_by_keras("", files) or provide("mnist", files, None)
-    except InputError as error:
+    except InputError:
         if require_full:
             raise
-        found = _load_bundled()
-        return replace(found, notice=f"{error}. {found.notice}") if isinstance(error, StorageError) else found
+        return _load_bundled()
     x, y = _read_images(folder, "mnist.npz")
     return build(x, y, "mnist", data_dir or "keras")
 

@@ -1,6 +1,5 @@
 """Rows of a table that stay in their file: read and coded in order, a block at a time, as often as asked."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,10 +9,10 @@ import pandas
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError
-from vade_tf.machine import check_memory, rows_together, spans
+from vade_tf.machine import rows_together, spans
 
 STRIDE = 65_536  # rows that are read together where only some of them are wanted, or one after the other all
-MAX_NOTES = 5  # said of the cells of a table
+MAX_NOTES = 5  # on the cells of a table
 
 
 class NamedRows:
@@ -62,12 +61,7 @@ class TableRows:
         return np.concatenate([self[i : min(i + starts.step, stop)][::step].copy() for i in starts])  # no view of all
 
     def whole(self) -> np.ndarray:
-        """All of them, in memory.
-
-        Raises:
-            ValueError: this machine has too little of it.
-        """
-        check_memory(4 * math.prod(self.shape), f"what its {len(self):,} rows become, of {self.shape[1]:,} features,")
+        """All of them, in memory."""
         found = np.empty(self.shape, self.dtype)
         for rows in spans(*self.shape, STRIDE):
             found[rows] = self[rows]
@@ -97,8 +91,5 @@ def encoded(table, schema: Schema, tell: Callable[[list[str]], object]) -> Table
 def check_columns(shape: tuple[int, ...], schema: Schema, file: Path | str) -> None:
     """Raises InputError unless the array of a file has a column for each of a schema's."""
     if len(shape) != 2 or shape[1] != len(schema.columns):
-        names = ", ".join(str(column.name)[:40] for column in schema.columns[:8])
-        raise InputError(
-            f"data: expected a table, or an array with its {len(schema.columns)} columns ({names}), got an array of "
-            f"shape {shape} in {file}"
-        )
+        expected = f"a table, or an array with its {len(schema.columns)} columns"
+        raise InputError("data", expected, f"an array of shape {shape} in {file}")

@@ -12,7 +12,7 @@ import scipy.sparse
 
 from vade_tf.data import arrays, tables
 from vade_tf.data.dataset import COUNTS, Coded, Dataset
-from vade_tf.data.fetch import cache_folder
+from vade_tf.data.download import cache_folder
 from vade_tf.data.genes import Genes
 from vade_tf.data.observations import build
 from vade_tf.data.schema import Schema

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 
 from vade_tf.data import pipeline
-from vade_tf.data.observations import build, observe
+from vade_tf.data.observations import observe
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
 from vade_tf.model import choice
@@ -34,25 +34,6 @@ def test_a_run_on_sparse_rows_gives_the_figures_of_one_on_their_dense_copy(tmp_p
     )
     for name in ("n", "n_features", "acc", "nmi", "ari", "elbo", "distortion", "rate_z", "rate_c"):
         assert sparse[name] == dense[name]
-
-
-def test_the_whole_is_never_dense():
-    """A pass over 60,000 rows, 480 MB if they were dense, stays far below that."""
-    n, d = 60_000, 2000
-    r = np.random.default_rng(0)
-    matrix = scipy.sparse.csr_array((r.random(3 * n, "f4"), r.integers(0, d, 3 * n), np.arange(n + 1) * 3), (n, d))
-    tracemalloc.start()
-    try:
-        data = build(matrix, None, "rows", "rows.npz", "gaussian")
-        assert data.fingerprint["rows"] == n
-        assert data.moments()[0].shape == (d,)
-        part = data.part(np.sort(r.permutation(n)[: n - 1]))
-        for _ in pipeline.training_batches(part.x, 256, 0, range(1)).take(20):
-            pass
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < n * d * 4 / 3
 
 
 def test_very_wide_rows_are_made_dense_a_few_at_a_time():
