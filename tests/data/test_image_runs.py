@@ -1,6 +1,5 @@
 """A folder of colour images from the first command to the last: train, evaluate, predict, export."""
 
-import csv
 import json
 
 import matplotlib.image
@@ -8,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vade_tf import Served
 from vade_tf.cli.main import main
 from vade_tf.runs.folder import Run
 from vade_tf.runs.load import load
@@ -56,25 +54,6 @@ def test_its_figures_are_in_colour(run):
     for name in ("samples", "reconstructions", "members"):
         sheet = matplotlib.image.imread(run / "figures" / f"{name}.png")[..., :3]
         assert (np.abs(sheet[..., 0] - sheet[..., 2]) > 0.3).mean() > 0.05, name
-
-
-def test_new_images_are_assigned_by_name_and_brought_to_the_size(run, folder, tmp_path):
-    new = tmp_path / "new"
-    new.mkdir()
-    for name in ("bars/00.png", "squares/01.png"):
-        with Image.open(folder / name) as image:
-            image.resize((56, 56), Image.Resampling.NEAREST).save(new / name.replace("/", "-"))
-    assert main(["predict", str(run), "--data", str(new), "--out", str(tmp_path / "groups.csv")]) == 0
-    groups, known = ({row["id"]: row["cluster"] for row in csv.DictReader(file.read_text().splitlines())}
-                     for file in (tmp_path / "groups.csv", run / "assignments.csv"))  # fmt: skip
-    assert groups == {"bars-00.png": known["bars/00.png"], "squares-01.png": known["squares/01.png"]}
-
-
-def test_its_export_answers_as_the_model(run, folder):
-    with Image.open(folder / "bars" / "00.png") as image:
-        x = np.asarray(image, np.float32).reshape(1, -1)
-    served = Served(run / "export" / "1")
-    np.testing.assert_allclose(served.predict(x), load(run).predict(x, verbose=0), atol=0.01)  # bfloat16
 
 
 def test_nearly_black_images_are_bytes_all_the_same(run, tmp_path):

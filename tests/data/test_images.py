@@ -71,15 +71,6 @@ def test_the_outermost_folders_may_be_labels(tmp_path):
         load_file(str(tmp_path), "folders")
 
 
-@pytest.mark.parametrize("order", ["ab", "ba"])
-def test_one_image_in_colour_among_grey_ones_keeps_its_colours(tmp_path, order):
-    Image.new("RGB", (6, 4), (200, 40, 90)).save(tmp_path / f"{order[0]}.png")
-    Image.new("L", (6, 4), 120).save(tmp_path / f"{order[1]}.png")
-    x = load_file(str(tmp_path)).x.reshape(2, 4, 6, 3)
-    assert x["ab".index(order[0])].reshape(-1, 3).tolist() == [[200, 40, 90]] * 24
-    np.testing.assert_array_equal(x["ab".index(order[1])], 120)
-
-
 @pytest.mark.parametrize(
     ("image", "expected"),
     [
@@ -116,10 +107,3 @@ def test_images_are_brought_to_the_size_that_is_asked_for_and_new_ones_alike(tmp
     assert len(found.schema.features) == found.x.shape[1]
     new = load_file(str(tmp_path), schema=coded(found.schema.to_dict()), declared=declared)
     np.testing.assert_array_equal(new.x, found.x)
-
-
-def test_new_images_have_the_form_of_those_of_an_array(tmp_path):
-    Image.new("L", (4, 6)).save(tmp_path / "a.png")
-    assert load_file(str(tmp_path), image_shape=(6, 4)).x.shape == (1, 24)
-    with pytest.raises(InputError, match=r"expected images of \(4, 6\), as in training, got \(6, 4\)"):
-        load_file(str(tmp_path), image_shape=(4, 6))

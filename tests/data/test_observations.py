@@ -93,14 +93,6 @@ def test_moments_of_many_rows_are_those_of_few(rng, monkeypatch, holes):
 
 
 @FORMS
-def test_the_range_of_rows_is_that_of_all_blocks(rng, form):
-    x = rng.uniform(0.5, 1, (20_000, 3))
-    x[1, 0], x[9000, 1] = -2, 5
-    rows = observe(form(x))
-    assert (rows.low, rows.high) == (-2, 5)
-
-
-@FORMS
 def test_bytes_of_zeros_and_ones_are_no_grey_values(form):
     rows = observe(form(np.eye(4, dtype="u1")))
     assert (units(rows), rows.x.dtype) == (("bernoulli", 1.0, 0.0), np.float32)
@@ -191,21 +183,6 @@ def test_rows_of_one_length_are_texts_where_most_numbers_are_zero(rng, zeros, te
     rows = observe(form(x.astype("f4")))
     assert (rows.length, rows.texts, rows.standardise) == (pytest.approx(1), texts or rows.is_sparse, False)
     np.testing.assert_allclose(((rows.factor * rows.x[:]) ** 2).mean(), 1, rtol=1e-4)
-
-
-def test_categories_as_ones_among_zeros_are_no_texts(rng):
-    """Their rows have one length, as those of words have."""
-    one_hot = np.concatenate([np.eye(5)[rng.integers(0, 5, 60)] for _ in range(4)], axis=1)
-    rows = observe(one_hot)
-    assert (rows.texts, rows.standardise, choice.choose(rows).name) == (False, True, "bernoulli")
-
-
-def test_counts_of_a_table_are_counted_as_they_are(rng):
-    counts = rng.poisson(4, (50, 6))
-    for likelihood in ("counts", "zinb"):
-        of_table = observe(pandas.DataFrame(counts).add_prefix("g"), likelihood)
-        np.testing.assert_array_equal(of_table.x, counts)
-        assert choice.choose(of_table).size == choice.choose(observe(counts, likelihood)).size
 
 
 @pytest.mark.parametrize("kind", ["i8", "f8", "U9", "S9"])

@@ -75,14 +75,6 @@ def test_sparse_rows_come_in_the_batches_of_their_dense_copy(sparse_and_dense):
     np.testing.assert_array_equal(np.concatenate(one), np.concatenate(other))
 
 
-@pytest.mark.parametrize("rows", [slice(2, 9), np.array([5, 0, 5]), np.arange(37) % 2 == 0, 5], ids=repr)
-def test_sparse_rows_are_indexed_like_an_array(sparse_and_dense, rows):
-    x, dense = sparse_and_dense
-    np.testing.assert_array_equal(x[rows], dense[rows])
-    assert (len(x), x.shape, x.dtype) == (len(dense), dense.shape, dense.dtype)
-    np.testing.assert_array_equal(np.asarray(x), dense)
-
-
 def test_an_epoch_of_several_passes_reads_every_row_so_often():
     """Each pass in an order of its own; the epochs after it go on where it stopped."""
     x = np.arange(10, dtype="f4")[:, None]
@@ -113,10 +105,3 @@ def test_sparse_rows_are_let_go_with_their_batches(rng):
     del x, batches
     gc.collect()
     assert seen() is None
-
-
-def test_rows_of_a_fit_are_not_held_by_a_gpu(rng):
-    """Batches are made on the processor, whatever device is asked for around the fit."""
-    with tf.device("GPU:0"):  # which TensorFlow gives up where there is none
-        held = pipeline.hold(rng.normal(size=(5, 3)).astype("f4"))
-    assert "CPU" in held.device

@@ -55,7 +55,7 @@ def read_npz(file: Path, labels: str | None, own: bool = True):
         matrix = scipy.sparse.csr_array(scipy.sparse.load_npz(file))
         matrix.check_format(full_check=True)  # SciPy trusts its indices: one beyond the columns ends the process
         return matrix, read_labels(labels)
-    rows, key = chosen(file, names, labels, own)
+    rows, key = choose_arrays(file, names, labels, own)
     arrays = archive_arrays(file, [rows] if key is None else [rows, key])
     return arrays[rows], None if key is None else arrays[key]
 
@@ -67,7 +67,7 @@ def read_h5(file: Path, labels: str | None, own: bool = True):
     """
     with h5py.File(file, "r") as stored:
         names = [name for name, item in stored.items() if isinstance(item, h5py.Dataset) or set(item) >= SPARSE_PARTS]
-        rows, key = chosen(file, [name for name in names if name != GENES], labels, own)
+        rows, key = choose_arrays(file, [name for name in names if name != GENES], labels, own)
         return _rows(stored[rows]), None if key is None else _values(stored[key])
 
 
@@ -114,7 +114,7 @@ def _rows(item):
     return matrix.tocsr()
 
 
-def chosen(file: Path, names: list[str], labels: str | None, own: bool) -> tuple[str, str | None]:
+def choose_arrays(file: Path, names: list[str], labels: str | None, own: bool) -> tuple[str, str | None]:
     """The names of the rows and of the labels, or None, among the arrays of a file; see `read_npz`."""
     rows = next((name for name in ROWS if name in names), names[0] if len(names) == 1 else None)
     if rows is None:

@@ -87,8 +87,8 @@ class Observations:
     def kind(self) -> str:
         """What rows are taken for: "images", "counts", "texts", "table" or, of all others, "rows".
 
-        Counts are what `likelihood` asks for, cells whose numbers are whole, or a sparse matrix of whole numbers; a
-        table is a DataFrame, its file, or rows of at most 200 features.
+        Counts are asked for, or whole numbers of cells or of a sparse matrix; a table is a DataFrame or its file, or
+        has at most 200 features.
         """
         found = "" if self.schema is None else self.schema.kind
         if self.likelihood in COUNTS:

@@ -40,7 +40,7 @@ def build(
 
     Args:
         x, likelihood, image_shape, standardise, schema: as for `observe`.
-        y: labels, as for `numbered`.
+        y: labels, as for `number_labels`.
         name, source, notice, ids, origins: as in `Dataset`.
 
     Raises:
@@ -49,7 +49,7 @@ def build(
     rows = observe(x, likelihood, image_shape, standardise, source, schema)
     more = {"name": name, "source": source, "notice": notice, "ids": ids, "origins": origins}
     found = {each.name: getattr(rows, each.name) for each in fields(Observations)} | more
-    return Dataset(**found, y=numbered(y, len(rows.x), source))
+    return Dataset(**found, y=number_labels(y, len(rows.x), source))
 
 
 def observe(
@@ -119,7 +119,7 @@ def observe(
     if not standardise:
         return rows
     if image_shape is not None:
-        return in_grey_units(rows)
+        return to_grey_units(rows)
     if length:  # directions, whose features have one unit: on average each gets the square 1
         own = None if coded == "texts" else length  # weights of `--text` are logarithms already
         return replace(rows, standardise=False, factor=math.sqrt(x.shape[1]) / length, length=own)
@@ -129,10 +129,10 @@ def observe(
 def with_likelihood(rows: R, likelihood: str) -> R:
     """The same rows, asking for a likelihood, and in its units."""
     found = replace(rows, likelihood=likelihood)
-    return found if rows.image_shape is None or not rows.standardise else in_grey_units(found)
+    return found if rows.image_shape is None or not rows.standardise else to_grey_units(found)
 
 
-def in_grey_units(rows: R) -> R:
+def to_grey_units(rows: R) -> R:
     """Images in the units of their likelihood: as they are if they are bytes or in [0, 1], else brought there.
 
     Under a Gaussian bytes are brought there, too, for all its pixels have one variance.
@@ -217,7 +217,7 @@ def common_length(x: Rows) -> float:
     return high if mean @ mean < (1 - MIN_VARIANCE_OF_DIRECTIONS) * high**2 else 0.0
 
 
-def numbered(y, n: int, source: str) -> np.ndarray | None:
+def number_labels(y, n: int, source: str) -> np.ndarray | None:
     """Labels of any type, [n] or [n, 1] -> int32 [n] from 0: by size if all are numbers, else as texts are sorted.
 
     Raises:

@@ -21,42 +21,35 @@ from vade_tf.errors import InputError
 from vade_tf.reading import archive_arrays
 from vade_tf.seeding import subset
 
-MNIST_FILES = (  # the address and the checksum are Keras'
-    Remote(
-        "mnist.npz",
-        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
-        "sha256:731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
-    ),
+
+def _files_at(address: str, checksums: dict[str, str]) -> tuple[Remote, ...]:
+    return tuple(Remote(name, f"{address}/{name}", checksum) for name, checksum in checksums.items())
+
+
+MNIST_FILES = _files_at(  # address and checksum are Keras'
+    "https://storage.googleapis.com/tensorflow/tf-keras-datasets",
+    {"mnist.npz": "sha256:731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"},
 )
-FASHION_MNIST_FILES = tuple(  # the checksums are those that its makers publish
-    Remote(
-        f"{name}.gz",
-        f"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/{name}.gz",
-        f"md5:{checksum}",
-    )
-    for name, checksum in (
-        ("train-images-idx3-ubyte", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
-        ("train-labels-idx1-ubyte", "25c81989df183df01b3e8a0aad5dffbe"),
-        ("t10k-images-idx3-ubyte", "bef4ecab320f06d8554ea6380940ec79"),
-        ("t10k-labels-idx1-ubyte", "bb300cfdad3c16e7a12a480ee83cd310"),
-    )
+FASHION_MNIST_FILES = _files_at(  # the checksums are those that its makers publish
+    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion",
+    {
+        "train-images-idx3-ubyte.gz": "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+        "train-labels-idx1-ubyte.gz": "md5:25c81989df183df01b3e8a0aad5dffbe",
+        "t10k-images-idx3-ubyte.gz": "md5:bef4ecab320f06d8554ea6380940ec79",
+        "t10k-labels-idx1-ubyte.gz": "md5:bb300cfdad3c16e7a12a480ee83cd310",
+    },
 )
-USPS_FILES = tuple(  # the checksums are those that torchvision publishes
-    Remote(name, f"https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/{name}", f"md5:{checksum}")
-    for name, checksum in (
-        ("usps.bz2", "ec16c51db3855ca6c91edd34d0e9b197"),
-        ("usps.t.bz2", "8ea070ee2aca1ac39742fdd1ef5ed118"),
-    )
+USPS_FILES = _files_at(  # the checksums are those that torchvision publishes
+    "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass",
+    {"usps.bz2": "md5:ec16c51db3855ca6c91edd34d0e9b197", "usps.t.bz2": "md5:8ea070ee2aca1ac39742fdd1ef5ed118"},
 )
+HHAR_ZIP = "human+activity+recognition+using+smartphones.zip"
 # UCI publishes no checksum. This one was recorded from its address by isglobal-brge/dsFlowerClient,
 # yoavmp/ml-neuro-tutorials and others independently; the zip inside (sha256 2045e435...) is the one recorded from
 # UCI's older address by alanderos91/MVDA.jl and nslay/HingeTreeForTorch.
-HHAR_FILES = (
-    Remote(
-        "human+activity+recognition+using+smartphones.zip",
-        "https://archive.ics.uci.edu/static/public/240/human+activity+recognition+using+smartphones.zip",
-        "sha256:c00b803081a5c797cd5e4b83700a9810b38d53d9d84e01917e090e1fdbc81031",
-    ),
+HHAR_FILES = _files_at(
+    "https://archive.ics.uci.edu/static/public/240",
+    {HHAR_ZIP: "sha256:c00b803081a5c797cd5e4b83700a9810b38d53d9d84e01917e090e1fdbc81031"},
 )
 # RCV1-v2 (Lewis et al., JMLR 5, 2004): addresses and checksums are those of scikit-learn's fetch_rcv1.
 RCV1_TOPICS = Remote(
@@ -65,11 +58,7 @@ RCV1_TOPICS = Remote(
     "sha256:2a98e5e5d8b770bded93afc8930d88299474317fe14181aee1466cc754d0d1c1",
 )
 RCV1_VECTORS = tuple(
-    Remote(
-        f"lyrl2004_vectors_{part}.dat.gz",
-        f"https://ndownloader.figshare.com/files/{number}",
-        f"sha256:{checksum}",
-    )
+    Remote(f"lyrl2004_vectors_{part}.dat.gz", f"https://ndownloader.figshare.com/files/{number}", f"sha256:{checksum}")
     for part, number, checksum in (
         ("train", 5976057, "5468f656d0ba7a83afc7ad44841cf9a53048a5c083eedc005dcdb5cc768924ae"),
         ("test_pt0", 5976069, "ed40f7e418d10484091b059703eeb95ae3199fe042891dcec4be6696b9968374"),
@@ -152,7 +141,7 @@ def load_hhar(data_dir: str | None) -> Dataset:
     if data_dir is not None and (Path(data_dir) / HHAR_FOLDER).is_dir():
         folder = Path(data_dir) / HHAR_FOLDER
     else:
-        archive = zipfile.ZipFile(provide("hhar", HHAR_FILES, data_dir) / HHAR_FILES[0].name)
+        archive = zipfile.ZipFile(provide("hhar", HHAR_FILES, data_dir) / HHAR_ZIP)
         if (inner := f"{HHAR_FOLDER}.zip") in archive.namelist():  # not in the zip of UCI's older address
             archive = zipfile.ZipFile(io.BytesIO(archive.read(inner)))
         folder = zipfile.Path(archive, f"{HHAR_FOLDER}/")
