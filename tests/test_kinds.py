@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 from sklearn.preprocessing import PowerTransformer
-from test_genes import annotated
+from small_cells import annotated
 
 from vade_tf import VaDEClusterer
 from vade_tf.data.files import load_file
