@@ -18,8 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from vade_tf import archive
 from vade_tf.data import pipeline
 from vade_tf.data.filling import filled
-from vade_tf.data.gene_counts import describe_numbers
-from vade_tf.data.genes import origins_of
+from vade_tf.data.genes import describe_numbers, origins_of
 from vade_tf.data.observations import observe
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows

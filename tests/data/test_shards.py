@@ -2,7 +2,6 @@
 
 import gc
 import os
-import tracemalloc
 import weakref
 
 import numpy as np
@@ -65,30 +64,11 @@ def test_what_a_map_maps_stays_in_its_file_and_other_arrays_do_not(tmp_path, rng
         assert isinstance(observe(other).x, np.ndarray)
 
 
-def test_what_is_known_of_rows_does_not_depend_on_where_they_are(tmp_path, rng):
-    for x in (rng.normal(size=(9000, 7)), rng.integers(0, 256, (50, 4, 4)).astype("u1"), rng.integers(0, 2, (40, 6))):
-        np.save(tmp_path / "x.npy", x)
-        one, other = observe(x), observe(np.load(tmp_path / "x.npy", mmap_mode="r"))
-        assert isinstance(other.x, FileRows)
-        assert (one.low, one.high) == pytest.approx((other.low, other.high), rel=1e-6)
-        assert (one.image_shape, one.standardise, one.x.dtype) == (other.image_shape, other.standardise, other.x.dtype)
-        np.testing.assert_allclose(one.moments(), other.moments(), rtol=1e-6)
-
-
 @pytest.mark.parametrize("x", [np.zeros(3), np.zeros((0, 2)), np.array([["a"]])])
 def test_what_holds_no_rows_of_numbers_is_refused(tmp_path, x):
     np.save(tmp_path / "x.npy", x)
     with pytest.raises(InputError, match="^data: expected numbers, n rows of D features"):
         FileRows.open(tmp_path / "x.npy")
-
-
-def test_a_large_file_takes_the_memory_of_a_block(tmp_path):
-    np.save(tmp_path / "x.npy", np.zeros((200_000, 10), "f4"))
-    tracemalloc.start()
-    found = FileRows.open(tmp_path / "x.npy")
-    assert sum(len(found[start : start + 1000]) for start in range(0, len(found), 1000)) == 200_000
-    assert tracemalloc.get_traced_memory()[1] < 1_000_000
-    tracemalloc.stop()
 
 
 @given(
@@ -138,13 +118,6 @@ def test_a_device_reads_its_slices_of_the_batches_and_no_more(n, lots, of, seed)
         assert found.shape == (of, -(-len(batch) // of))
         np.testing.assert_array_equal(found.ravel()[: len(batch)], batch)
         assert set(found.ravel()) == set(batch)
-
-
-def test_rows_far_apart_in_a_file_come_into_one_batch(small):
-    rows, picks = next(Shuffle(6400, 20, 32, 0).buffers(0))
-    assert picks.shape == (2, 1, 32)
-    for batch in picks[:, 0]:
-        assert len(np.unique(rows[batch] // 800)) >= 4  # of the eight parts of the file
 
 
 def batches_of(x, epochs, **more):
@@ -231,14 +204,6 @@ def test_a_file_that_changes_while_it_is_read_is_named(small, blobs, tmp_path):
 
     with pytest.raises(InputError, match=r"^x: .*x\.npy, which has changed"):
         recipe.fit(blobs[0], Settings(clusters=3, **SMALL), callbacks=[Change()])
-
-
-def test_a_file_that_is_gone_has_changed(tmp_path):
-    np.save(tmp_path / "x.npy", np.ones((20, 2), "f4"))
-    rows = FileRows(np.load(tmp_path / "x.npy", mmap_mode="r"), "x")
-    (tmp_path / "x.npy").unlink()
-    with pytest.raises(InputError, match=r"^x: .*x\.npy, which has changed"):
-        rows[:5]
 
 
 def test_a_file_is_cut_open_elsewhere_by_every_seed_and_in_every_pass():

@@ -16,11 +16,7 @@ from vade_tf.data.texts import LINES, Texts
 from vade_tf.errors import InputError, check_form
 from vade_tf.paths import usable
 
-ARRAYS: dict[str, Callable] = {
-    ".npy": arrays.read_npy,
-    ".npz": arrays.read_npz,
-    ".h5": arrays.read_h5,
-}
+ARRAYS: dict[str, Callable] = {".npy": arrays.read_npy, ".npz": arrays.read_npz, ".h5": arrays.read_h5}
 TABLES = (*tables.TEXTS, ".parquet")
 KINDS = (*ARRAYS, cell_files.ENDING, *TABLES)
 FOLDERS = "folders"  # --labels of images that lie in a folder of their label each
@@ -64,7 +60,7 @@ def load_file(
         transform: of the numbers of a table, see `schema.Schema.infer`.
         layer: layer of an .h5ad that holds the numbers. Default: its X.
         genes: of an .h5ad, or an .h5 with the names of its genes, keep so many genes, those that vary most
-            (`gene_counts.variable`). Default: all.
+            (`genes.variable`). Default: all.
         batch: column of an .h5ad's obs that says which experiment, donor or lane each cell comes from. Default: none.
         schema: how the rows of a run were coded, which these then are as well; default: found here.
         plain: without a schema, take every column of a table as a number as it is, as runs did that have none.
@@ -151,9 +147,10 @@ def _pictures(folder: Path, labels, likelihood: str, schema, declared, known: bo
         height, width, *channels = check_shape(declared, (0, math.prod(declared)))
         size = ImageForm(height, width, channels[0] if channels else 1)
     x, names, found = images.read_folder(folder, size)
-    y = images.outermost_folders(names) if labels == FOLDERS else arrays.read_labels(labels)
+    y = arrays.read_labels(None if labels == FOLDERS else labels)
     notes = list(found.changes) if known else found.describe()
     if labels == FOLDERS:
+        y = images.outermost_folders(names)
         kinds = list(dict.fromkeys(y.tolist()))
         more = ", ..." if len(kinds) > MAX_NAMES else ""
         notes.append(f"labels: {len(kinds):,} folders, {', '.join(kinds[:MAX_NAMES])}{more}")

@@ -1,10 +1,11 @@
-"""Counts of genes in cells: AnnData, in memory or as .h5ad -> rows, and which genes they are of. Imports no anndata.
+"""Counts of genes in cells: AnnData -> rows, which genes they are of, and which vary most. Imports no anndata.
 
 An AnnData is known by its parts: X or `layers` hold the numbers [cells, genes], `var_names` the names of the genes,
 `obs_names` those of the cells, `obs` what else is known of these.
 """
 
 import reprlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +15,14 @@ import pandas
 import scipy.sparse
 from pandas.api.types import is_numeric_dtype
 
-from vade_tf.data.gene_counts import are_counts, variable
-from vade_tf.errors import InputError
+from vade_tf.data.dataset import Observations
+from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.machine import spans
 
 MAX_BATCHES = 1000  # of cells
+THETA = 100.0  # of the negative binomial that genes are held against
+MAX_ROWS_TOGETHER = 2**22
+MAX_NUMBERS_DENSE = 2**22  # of cells that are made dense together
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ class Genes:
     Attributes:
         names: of the D genes, all different.
         layer: the layer of an AnnData that holds the numbers; "": its X.
-        counted: whether the numbers that it was made of are counts, all genes together (`gene_counts.are_counts`);
+        counted: whether the numbers that it was made of are counts, all genes together (`are_counts`);
             None: it is not known.
     """
 
@@ -53,7 +58,7 @@ class Genes:
         Args:
             cells: the AnnData.
             layer: which of its layers holds the numbers; default: its X does.
-            limit: keep so many genes, those that vary most (`gene_counts.variable`); default: all.
+            limit: keep so many genes, those that vary most (`variable`); default: all.
             argument: what an error names.
 
         Raises:
@@ -126,11 +131,10 @@ class Genes:
             ValueError: no `Genes` has such values.
         """
         names, layer, counted = values.get("names"), values.get("layer"), values.get("counted")
-        named = isinstance(names, list) and len(names) > 0 and all(isinstance(name, str) for name in names)
-        if not named or not isinstance(layer, str) or not isinstance(counted, bool | None):
-            raise ValueError("expected names of genes and a layer")
-        if len(set(names)) < len(names):
-            raise ValueError("a gene stands there twice")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or not names:
+            raise ValueError("expected names of genes")
+        if not isinstance(layer, str) or not isinstance(counted, bool | None) or len(set(names)) < len(names):
+            raise ValueError("expected a layer, whether its numbers are counts, and each gene once")
         return cls(tuple(names), layer, counted)
 
 
@@ -174,7 +178,7 @@ def _of_every_cell(cells: Any, column: str, argument: str) -> np.ndarray:
     values = cells.obs[column]
     if (missing := int(values.isna().sum())) > 0:
         raise InputError(argument, f"a value for every cell in {column!r}", f"{missing:,} without")
-    return np.asarray(values.astype(str)).astype(str)
+    return np.asarray(values).astype(str)
 
 
 def _numbers(cells: Any, layer: str, argument: str) -> np.ndarray | scipy.sparse.csr_array:
@@ -193,3 +197,78 @@ def _numbers(cells: Any, layer: str, argument: str) -> np.ndarray | scipy.sparse
     else:
         found = np.asarray(found)
     return found.astype(np.float32) if found.dtype == np.uint8 else found  # counts, no grey values
+
+
+def are_counts(numbers: Any, above: float = 1.0) -> bool:
+    """Whether numbers [cells, genes], dense or sparse, are whole and from 0 up, some of them above a number."""
+    if numbers.dtype.kind not in "biuf":
+        return False
+    stored, high = numbers.data if scipy.sparse.issparse(numbers) else numbers, -1.0
+    for rows in spans(stored.shape[0], stored.shape[1] if len(stored.shape) > 1 else 1, MAX_ROWS_TOGETHER):
+        part = np.asarray(stored[rows])
+        if not (np.isfinite(part) & (part >= 0) & (part == np.round(part))).all():
+            return False
+        high = max(high, float(part.max(initial=0)))
+    return high > above
+
+
+def describe_numbers(rows: Observations, layer: str, layers: Mapping[str, Any]) -> list[str]:
+    """A sentence where `layer` ("": X) holds no counts and nobody asked for numbers; it names a layer that has some."""
+    scale, offset = rows.grey
+    on_and_off = 0 <= rows.low * scale + offset <= rows.high * scale + offset <= 1
+    if rows.likelihood != "auto" or rows.kind == "counts" or on_and_off:
+        return []
+    counted = [name for name in layers if name != layer and are_counts(layers[name])]
+    where = f"layer {layer[:40]!r}" if layer else "X"
+    todo = f"layer={counted[0]!r} reads counts" if counted else "give counts if there are any"
+    return [f"{where} holds no counts, so its values are taken for numbers; {todo}, or say likelihood='gaussian'"]
+
+
+def check_alike(x: Any, known: bool | None, argument: str) -> None:
+    """Warns where new numbers [cells, genes] are counts and those of the training were none, or the other way round.
+
+    Args:
+        x: new numbers, as a model reads them.
+        known: whether those of the training were counts; None: it is not known.
+        argument: what the warning names.
+    """
+    least = -1.0 if known else 1.0  # of counts a few may be 0 and 1 alone
+    if known is not None and are_counts(getattr(x, "matrix", x), least) != known:
+        what = "counts, as the model was trained on, got others" if known else "other numbers than counts, got counts"
+        warnings.warn(
+            f"{argument}: expected {what}; give cells in the units of the training", UnitsWarning, stacklevel=4
+        )
+
+
+def variable(counts: np.ndarray | scipy.sparse.csr_array, number: int) -> np.ndarray:
+    """The genes that vary most from cell to cell, against what their mean and the size of each cell explain.
+
+    Ranked by the variance of the Pearson residuals of a negative binomial, r = (x - mu) / sqrt(mu + mu^2 / 100) with
+    mu = sum of the cell * share of the gene, cut off at the square root of the number of cells (Lause, Berens & Kobak,
+    Genome Biology 2021; scanpy's flavor "pearson_residuals"). A few cells are made dense at a time.
+
+    Args:
+        counts: whole numbers from 0 up, [cells, genes].
+        number: of genes, at most all.
+
+    Returns:
+        Their numbers, ascending.
+
+    Raises:
+        InputError: they are no counts.
+    """
+    n, width = counts.shape
+    if not are_counts(counts, -1.0):
+        raise InputError("genes", "counts, whole numbers from 0 up, to choose genes by", "others", "name their layer")
+    size = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+    share = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() / max(size.sum(), 1.0)
+    total, square, rows = np.zeros(width), np.zeros(width), max(1, MAX_NUMBERS_DENSE // width)
+    for start in range(0, n, rows):
+        part = counts[start : start + rows]
+        mu = size[start : start + rows, None] * share  # [rows, genes]
+        residual = (part if isinstance(part, np.ndarray) else part.toarray()) - mu
+        residual /= np.sqrt(np.maximum(mu + mu**2 / THETA, 1e-12))
+        np.clip(residual, -np.sqrt(n), np.sqrt(n), out=residual)
+        total, square = total + residual.sum(axis=0), square + (residual**2).sum(axis=0)
+    variance = square / n - (total / n) ** 2
+    return np.sort(np.argsort(-variance, kind="stable")[:number])

@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -134,7 +135,9 @@ def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slic
     hints = np.zeros(0, np.int32) if hints is None else hints
     groups = (None, *hints.shape[1:]), hints.dtype
     kinds = ((None, x.shape[1]), x.dtype), groups, ((None, each, None), tf.int64), ((), tf.int64)
-    found, known, none = weakref.proxy(x), weakref.proxy(hints), np.zeros(0, np.int32)
+    found: Any = weakref.proxy(x)
+    known: Any = weakref.proxy(hints)
+    none = np.zeros(0, np.int32)
 
     def read():
         for number in span:
@@ -222,7 +225,8 @@ def _gatherer(x: Rows | tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
     if isinstance(x, (np.ndarray, tf.Tensor)):
         rows = x if isinstance(x, tf.Tensor) else hold(x)
         return lambda indices: tf.gather(rows, indices)
-    found, kind, width = weakref.proxy(x), x.dtype, x.shape[1]  # what reads is kept by TensorFlow, see `_from_file`
+    found: Any = weakref.proxy(x)  # what reads is kept by TensorFlow, see `_from_file`
+    kind, width = x.dtype, x.shape[1]
 
     def gather(indices):
         batch = tf.numpy_function(lambda numbers: found[numbers], [indices], kind, stateful=False)

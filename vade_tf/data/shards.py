@@ -72,15 +72,16 @@ class FileRows:
             return self[np.asarray(rows)[None]][0]
         self.check()
         numbers = self._among(rows)
+        found = np.asarray(np.memmap(self.file, mode="r", **self._place))
         if isinstance(numbers, range):
-            stop = numbers.stop if numbers.stop >= 0 else None
-            numbers = slice(numbers.start, stop, numbers.step)
-        found = np.memmap(self.file, mode="r", **self._place)[numbers]
+            found = found[numbers.start : numbers.stop if numbers.stop >= 0 else None : numbers.step]
+        else:
+            found = found[numbers]
         with np.errstate(over="ignore", invalid="ignore"):  # infinite in float32: the check of values reports it
             return np.array(found.reshape(-1, self.shape[1]), self.dtype, order="C")
 
     def part(self, rows: np.ndarray | slice) -> "FileRows":
-        """The given rows, still in the file; a slice of all takes no memory for their numbers."""
+        """The given rows, still in the file."""
         found = copy.copy(self)
         found._numbers = self._among(rows)
         found.shape = (len(found._numbers), self.shape[1])
@@ -94,8 +95,6 @@ class FileRows:
         numbers = np.flatnonzero(numbers) if numbers.dtype == bool else numbers.astype(np.int64)
         if isinstance(self._numbers, np.ndarray):
             return self._numbers[numbers]
-        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
-            raise IndexError(f"expected row numbers from 0 to {len(self) - 1}, got {numbers.min()} to {numbers.max()}")
         return self._numbers.start + self._numbers.step * numbers
 
     def astype(self, dtype) -> "FileRows":
@@ -178,9 +177,9 @@ class Shuffle:
     def buffers(self, number: int, own: range = range(1), of: int = 1) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The buffers of a pass, by its number: what is in the given slices of its batches.
 
-        The rows that are left of a pass after its last whole batch are a buffer of their own, which all slices read;
-        where they cannot be shared evenly, its first rows are in two slices. If the lots cannot be shared by so many
-        slices, every buffer is read whole.
+        The rows that are left after the last whole batch are a buffer of their own, which all slices read; where they
+        cannot be shared evenly, its first rows are in two slices. If the lots cannot be shared by so many slices, every
+        buffer is read whole.
 
         Args:
             number: of the pass.

@@ -16,12 +16,7 @@ MAX_NOTES = 5  # on the cells of a table
 
 
 class NamedRows:
-    """The rows of an array as a table: `table[start:stop]` is a DataFrame.
-
-    Args:
-        rows: [n, number of names].
-        names: of its columns.
-    """
+    """The rows of an array as a table: `table[start:stop]` is a DataFrame with these names of columns."""
 
     def __init__(self, rows: FileRows, names: list):
         self.rows = rows
@@ -68,21 +63,21 @@ class TableRows:
         return found
 
 
-def encoded(table, schema: Schema, tell: Callable[[list[str]], object]) -> TableRows:
+def encoded(table, schema: Schema, report: Callable[[list[str]], object]) -> TableRows:
     """The features of a table, each block coded by a schema when it is asked for.
 
     Args:
         table: as for `TableRows`.
         schema: how it is coded.
-        tell: is given what there is to say of the cells of a block, each sentence once, until MAX_NOTES are said.
+        report: is given notes on the cells of a block, each once, and no more than MAX_NOTES.
     """
-    said: list[str] = []
+    given: list[str] = []
 
     def encode(rows: pandas.DataFrame, start: int) -> np.ndarray:
         x, notes = schema.encode(rows.set_axis(pandas.RangeIndex(start, start + len(rows))), "data")
-        new = [note for note in dict.fromkeys(notes) if note not in said][: MAX_NOTES - len(said)]
-        said.extend(new)
-        tell(new)
+        new = [note for note in dict.fromkeys(notes) if note not in given][: MAX_NOTES - len(given)]
+        given.extend(new)
+        report(new)
         return x
 
     return TableRows(table, encode, len(schema.features))
@@ -90,6 +85,6 @@ def encoded(table, schema: Schema, tell: Callable[[list[str]], object]) -> Table
 
 def check_columns(shape: tuple[int, ...], schema: Schema, file: Path | str) -> None:
     """Raises InputError unless the array of a file has a column for each of a schema's."""
-    if len(shape) != 2 or shape[1] != len(schema.columns):
+    if shape[1:] != (len(schema.columns),):
         expected = f"a table, or an array with its {len(schema.columns)} columns"
         raise InputError("data", expected, f"an array of shape {shape} in {file}")

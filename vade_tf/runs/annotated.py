@@ -38,15 +38,11 @@ def open_cells(run: Run, model: keras.Model, data: str, out: Path) -> Answer:
     file, kind = locate(data)
     if kind != cell_files.ENDING:
         raise InputError("data", f"an .h5ad file beside {out}", data)
-    cell_files.check_kind(run.schema, file)
-    cells, schema = cell_files.read(file), run.schema
+    cells, schema, layer = cell_files.read(file), run.schema, run.config.layer
     named = cells.var_names
     cells.var_names_make_unique()
-    if isinstance(schema, Schema):
-        rows, notes = cell_files.by_names(cells, run.config.layer or "", schema)
-        tell(notes, 2)
-    else:
-        rows = (schema if isinstance(schema, Genes) else Genes.infer(cells, run.config.layer)).encode(cells)
+    rows, notes = cell_files.encode(cells, layer, schema or Genes.infer(cells, layer), file)
+    tell(notes, 2)
     x = observe(rows, argument=f"data: {data}", schema=schema if isinstance(schema, Schema) else None).x
     check_rows(run, model, x, data)
     names = [str(c) for c in range(run.metrics["n_clusters"])]

@@ -16,8 +16,7 @@ from vade_tf.data import tables
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.files import load_file, locate
 from vade_tf.data.filling import left_empty
-from vade_tf.data.gene_counts import check_alike
-from vade_tf.data.genes import Genes
+from vade_tf.data.genes import Genes, check_alike
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
