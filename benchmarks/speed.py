@@ -30,7 +30,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.data import observing, pipeline
+from vade_tf.data import observations, pipeline
 from vade_tf.data.augmentation import Augmentation
 from vade_tf.model import choice, networks
 from vade_tf.model.optimizer import FusedAdam
@@ -61,7 +61,7 @@ def keras_fit(rows: int, batch_size: int):
 def our_phase(phase: str, rows: int, batch_size: int, precision: str):
     """A phase of train.py: returns a function that trains one epoch."""
     raw = np.random.default_rng(0).integers(0, 256, (rows, 28, 28)).astype(np.uint8)
-    dataset = observing.build(raw, None, "random", "random")
+    dataset = observations.build(raw, None, "random", "random")
     settings = Settings(clusters=10, batch_size=batch_size, hidden=networks.HIDDEN).resolve(rows)
     model = build.build_model(dataset, choice.choose(dataset), settings, precision)
     hints = None

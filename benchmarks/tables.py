@@ -182,7 +182,7 @@ def of_package(name: str) -> Callable:
 
     def system(data: Set, seed: int, options) -> np.ndarray:
         from vade_tf import Settings
-        from vade_tf.data.observing import observe
+        from vade_tf.data.observations import observe
         from vade_tf.systems import registry
         from vade_tf.training.posterior import model_groups
 

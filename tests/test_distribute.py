@@ -135,7 +135,7 @@ with hushed():
     from vade_tf.data import shards
     from vade_tf.runs import assignments
     from vade_tf.training import partitions
-shards.SHARE, partitions.MAX_ROWS_READ, assignments.MAX_ROWS_TOGETHER = 0, 90, 25
+shards.MAX_SHARE, partitions.MAX_ROWS_READ, assignments.MAX_ROWS_TOGETHER = 0, 90, 25
 """
 TRAIN = f"""{LARGE}
 import runpy

@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse
 
 from vade_tf import VaDEClusterer
-from vade_tf.data.observing import observe
+from vade_tf.data.observations import observe
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import choice

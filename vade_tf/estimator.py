@@ -19,9 +19,8 @@ from sklearn.utils.validation import check_is_fitted
 from vade_tf import archive
 from vade_tf.data import pipeline
 from vade_tf.data.filling import filled
-from vade_tf.data.gene_counts import describe_numbers
-from vade_tf.data.genes import origins_of
-from vade_tf.data.observing import observe
+from vade_tf.data.genes import describe_numbers, origins_of
+from vade_tf.data.observations import observe
 from vade_tf.data.schema import Schema
 from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError, outlier_share, warn_units, whole_number
@@ -155,7 +154,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             settings = self._settings()
             data = observe(rows, settings.likelihood, image_shape, argument="X", transform=self.column_transform)
             if self.batch is not None:
-                data = replace(data, origins=origins_of(X, self.batch, "X"))
+                data = replace(data, origins=origins_of(X, self.batch))
             if self._genes is not None:
                 data = replace(data, schema=self._genes)
                 warn_units(describe_numbers(data, self.layer or "", X.layers), 2)

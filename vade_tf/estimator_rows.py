@@ -9,9 +9,8 @@ import scipy.sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vade_tf.data.dataset import COUNTS, Dataset
-from vade_tf.data.gene_counts import check_alike
-from vade_tf.data.genes import Genes, is_annotated
-from vade_tf.data.observing import build
+from vade_tf.data.genes import Genes, check_alike, is_annotated
+from vade_tf.data.observations import build
 from vade_tf.data.schema import Schema, as_frame, named
 from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import InputError, check_form, warn_units, whole_number

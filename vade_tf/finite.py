@@ -7,8 +7,8 @@ import numpy as np
 from vade_tf.errors import InputError
 from vade_tf.machine import spans
 
-MOST = 1e30  # value of a row; float32 cannot square more
-BLOCK = 8192  # rows looked at together, at most: keeps the check of a large memory-mapped file small
+MAX_VALUE = 1e30  # of a row; float32 cannot square more
+MAX_ROWS_TOGETHER = 8192
 
 
 def finite_range(x, argument: str, holes: bool = False, hint: str = "") -> tuple[float, float]:
@@ -24,18 +24,17 @@ def finite_range(x, argument: str, holes: bool = False, hint: str = "") -> tuple
         InputError: a value is no number, or not a finite one below 1e30: it names the first place.
     """
     low, high = math.inf, -math.inf
-    for rows in spans(len(x), x.shape[1], BLOCK):
+    for rows in spans(len(x), x.shape[1], MAX_ROWS_TOGETHER):
         numbers = x.stored(rows) if hasattr(x, "stored") else np.asarray(x[rows])  # of a sparse matrix those it stores
         if numbers.dtype.kind not in "biuf":
-            raise InputError(f"{argument}: expected numbers, got {numbers.dtype}; encode text and categories first")
-        if (wrong := _unusable(numbers, holes)).any():
+            raise InputError(argument, "numbers", str(numbers.dtype), "encode text and categories first")
+        if _unusable(numbers, holes).any():
             block = np.asarray(x[rows])
             row, column = np.argwhere(_unusable(block, holes))[0]
-            value, nearby = block[row, column], int(wrong.sum())
-            raise InputError(
-                f"{argument}: expected finite numbers below 1e30, got {value} at row {rows.start + row}, column "
-                f"{column} ({nearby} such values nearby); drop or impute such rows{hint * bool(np.isnan(value))}"
-            )
+            value = block[row, column]
+            got = f"{value} at row {rows.start + row}, column {column} (from 0)"
+            todo = "drop or impute such rows" + hint * bool(np.isnan(value))
+            raise InputError(argument, "finite numbers below 1e30", got, todo)
         numbers = numbers[~np.isnan(numbers)] if holes else numbers
         if numbers.size:
             low, high = min(low, float(numbers.min())), max(high, float(numbers.max()))
@@ -47,4 +46,4 @@ def _unusable(x: np.ndarray, holes: bool) -> np.ndarray:
     if x.dtype.kind != "f":
         return np.zeros(1, bool)
     wide = x.astype(np.float32) if x.dtype == np.float16 else x  # in which 1e30 is a number
-    return ~((np.abs(wide) <= MOST) | (holes & np.isnan(wide)))
+    return ~((np.abs(wide) <= MAX_VALUE) | (holes & np.isnan(wide)))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from small_tables import NUMBERS, many
 
 from vade_tf.data.files import load_file
-from vade_tf.data.observing import observe
+from vade_tf.data.observations import observe
 from vade_tf.data.schema import Schema
 from vade_tf.data.stream import encoded
 from vade_tf.errors import InputError, UnitsWarning

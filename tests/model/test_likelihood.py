@@ -7,7 +7,7 @@ import tensorflow as tf
 from scipy import stats
 from tensorflow_probability import distributions as tfd
 
-from vade_tf.data.observing import observe
+from vade_tf.data.observations import observe
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import choice, likelihood, networks
 from vade_tf.model.likelihood import Bernoulli, Gaussian, Likelihood

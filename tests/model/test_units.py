@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from vade_tf.data.observing import observe
+from vade_tf.data.observations import observe
 from vade_tf.errors import InputError
 from vade_tf.model import choice, networks
 from vade_tf.model.likelihood import Bernoulli

@@ -12,7 +12,7 @@ import scipy.sparse
 from scipy import stats
 from small_reports import a_table, found_of
 
-from vade_tf.data.observing import build
+from vade_tf.data.observations import build
 from vade_tf.report import cards
 from vade_tf.training.posterior import Assignments
 

@@ -8,7 +8,7 @@ import pytest
 import scipy.sparse
 
 from vade_tf.data.genes import Genes
-from vade_tf.data.observing import build
+from vade_tf.data.observations import build
 from vade_tf.model import networks
 from vade_tf.model.counts import Counts
 from vade_tf.model.vade import VaDE

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vade_tf.data.observing import build
+from vade_tf.data.observations import build
 from vade_tf.data.pipeline import ordered_batches
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from small_reports import HOSTILE, Outline, a_table, found_of
 
-from vade_tf.data.observing import build
+from vade_tf.data.observations import build
 from vade_tf.report import cards, drawing, evaluation, figures, page
 from vade_tf.runs.config import TrainConfig
 

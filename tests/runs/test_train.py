@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.preprocessing import normalize
 
-from vade_tf.data import checks, observing
+from vade_tf.data import dataset, observations
 from vade_tf.errors import InputError
 from vade_tf.report import evaluation as report
 from vade_tf.runs import train as training
@@ -117,8 +117,8 @@ def test_every_value_of_every_row_counts(row, column, swap):
     else:
         other[row, column] = np.nextafter(other[row, column], np.float32(9))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checks, "CHECK_ROWS", 6)
-        one, again, changed = (observing.build(x, None, "x", "here").fingerprint for x in (X, X.copy(), other))
+        patch.setattr(dataset, "MAX_ROWS_READ", 6)
+        one, again, changed = (observations.build(x, None, "x", "here").fingerprint for x in (X, X.copy(), other))
     assert one == again
     assert {**one, "crc32": 0} == {**changed, "crc32": 0}
     assert one["crc32"] != changed["crc32"]

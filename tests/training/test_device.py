@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.data.observing import observe
+from vade_tf.data.observations import observe
 from vade_tf.errors import InputError
 from vade_tf.training import build, device, execution, recipe
 from vade_tf.training.settings import Settings

@@ -6,7 +6,7 @@ import numpy as np
 import pandas
 import pytest
 
-from vade_tf.data.observing import observe
+from vade_tf.data.observations import observe
 from vade_tf.training.diagnostics import of_rows
 
 

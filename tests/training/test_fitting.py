@@ -9,7 +9,7 @@ import scipy.sparse
 import tensorflow as tf
 
 from vade_tf import Memory, Settings, VaDE, begin, fit, guide, pretrain, start
-from vade_tf.data.observing import build
+from vade_tf.data.observations import build
 from vade_tf.training import callbacks
 
 pytestmark = pytest.mark.usefixtures("eager_file")

@@ -7,7 +7,7 @@ import pytest
 import small_fits
 import tensorflow as tf
 
-from vade_tf.data.observing import observe
+from vade_tf.data.observations import observe
 from vade_tf.model.counts import Counts
 from vade_tf.model.observation import NOISE_RATE
 from vade_tf.training import validation

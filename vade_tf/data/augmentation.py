@@ -40,11 +40,10 @@ def augment(x: tf.Tensor, how: Augmentation, seed, number=0, of: int = 1) -> tf.
         x: images, [batch, height * width * channels], uint8 or float32.
         how: they are moved.
         seed: two integers; same seed, same maps.
-        number, of: where the rows are only a slice of a batch: its number, and that of all slices. Each row gets the
-            map that it has in the whole batch.
+        number, of: number of the slice of a batch that the rows are, and of all slices; a row has the map of the batch.
 
     Returns:
-        Rows of the same shape and type. Bytes are rounded: cut off, they would lose half a grey value on average.
+        Rows of the same shape and type; bytes are rounded.
     """
     size = tf.shape(x)[0]
     u = tf.random.stateless_uniform((of * size, DRAWS[how.kind]), seed, minval=-1.0, maxval=1.0)
@@ -100,7 +99,7 @@ def _moved(images: tf.Tensor, matrix, right: tf.Tensor, down: tf.Tensor, outside
     Args:
         matrix: from places in the result to places in the image, two rows (x, y) of two numbers an image [batch].
         right, down: share of the width and of the height that places are moved by, [batch].
-        outside: what is there, a fill_mode of TensorFlow; a constant is 0.
+        outside: a fill_mode of TensorFlow; a constant is 0.
     """
     height, width = images.shape[1:3]
     x, y = (width - 1) / 2, (height - 1) / 2

@@ -7,16 +7,21 @@ from typing import Any
 import numpy as np
 import pandas
 
-from vade_tf.data import arrays, genes
+from vade_tf.data import arrays
 from vade_tf.data.dataset import Coded, Dataset
-from vade_tf.data.gene_counts import describe_numbers
-from vade_tf.data.genes import Genes
-from vade_tf.data.observing import build
+from vade_tf.data.genes import Cells, Genes, describe_numbers, labels_of, origins_of
+from vade_tf.data.observations import build
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
-from vade_tf.machine import padded
 
 ENDING = ".h5ad"
+
+
+def read(file: Path) -> Any:
+    """The AnnData of an .h5ad file; sparse numbers stay sparse."""
+    import anndata
+
+    return anndata.read_h5ad(file)
 
 
 def load(
@@ -28,7 +33,7 @@ def load(
     *,
     names: tuple[list[str], list[str] | None] | None,
     layer: str | None,
-    most: int | None,
+    limit: int | None,
     batch: str | None,
     scored: bool,
 ) -> Dataset:
@@ -37,51 +42,44 @@ def load(
     Args:
         file, labels, likelihood, schema, plain, layer, batch, scored: as for `files.load_file`.
         names: of the genes and cells of an `.h5`; None: it is an `.h5ad`.
-        most: keep so many genes, those that vary most. Default: all.
+        limit: keep so many genes, those that vary most. Default: all.
 
     Raises:
         InputError: the file does not hold what is asked for, or its cells cannot be coded as `schema` says.
     """
-    check_kind(schema, file)
     if names is None:
-        cells: Any = genes.read(file)
-        y = genes.labels_of(cells, labels, file)
+        cells = read(file)
+        cells.var_names_make_unique()
+        y = labels_of(cells, labels)
     else:
         x, y = arrays.read_h5(file, labels, scored)
-        cells = genes.Named(x, names[0], {}, names[1])
-        if len(cells.var_names) != x.shape[1]:
-            raise InputError(f"data: expected {x.shape[1]} names in genes of {file}, got {len(cells.var_names)}")
-    ids = None if cells.obs_names is None else padded(cells.obs_names, "obs_names")
-    coding, notes = schema, list[str]()
-    if isinstance(schema, Schema):
-        x, notes = by_names(cells, layer or "", schema)
-    else:
-        found = schema if isinstance(schema, Genes) else Genes.infer(cells, layer, most)
-        x = found.encode(cells)
-        if schema is None and not plain:
-            coding, notes = found, found.describe()
-    origins = genes.origins_of(cells, batch, str(file))
+        cells = Cells(x, *names)
+    found = Genes.infer(cells, layer, limit) if schema is None else schema
+    x, notes = encode(cells, layer, found, file)
+    origins, new = origins_of(cells, batch), schema is None and not plain
+    if isinstance(found, Genes) and new:
+        notes = found.describe()
     if origins is not None and not plain:
         notes = [*notes, f"{origins.max() + 1} batches, from obs column {str(batch)[:40]!r}"]
+    ids = None if cells.obs_names is None else np.asarray(cells.obs_names).astype(str)
+    coding = found if new else schema
     dataset = build(x, y, file.stem, str(file), likelihood, schema=coding, ids=ids, origins=origins)
-    if schema is None and isinstance(coding, Genes):
-        notes += describe_numbers(dataset, coding.layer, cells.layers)
+    if isinstance(found, Genes) and new:
+        notes += describe_numbers(dataset, found.layer, cells.layers)
     return replace(dataset, notice="\n".join(notes))
 
 
-def check_kind(schema: Coded | None, file: Path) -> None:
-    """Raises InputError where the cells of a file are to be coded as texts or pictures."""
-    if schema is not None and not isinstance(schema, (Genes, Schema)):
-        raise InputError(f"data: expected rows as in training ({schema.describe()[0]}), got the cells of {file}")
-
-
-def by_names(cells: Any, layer: str, schema: Schema) -> tuple[np.ndarray, list[str]]:
-    """Cells whose genes are called as the columns of a run, coded as these, and what a person has to know of it.
+def encode(cells: Any, layer: str | None, schema: Coded, file: Path) -> tuple[Any, list[str]]:
+    """The rows of cells, coded as a schema of genes or of a table with their names says; and notes on them.
 
     Raises:
-        InputError: a gene or the layer is not there, or a number cannot be that column's.
+        InputError: the schema is of other rows, a gene or the layer is not there, or a number cannot be its column's.
     """
+    if isinstance(schema, Genes):
+        return schema.encode(cells), []
+    if not isinstance(schema, Schema):
+        raise InputError("data", f"rows as in training ({schema.describe()[0]})", f"the cells of {file}")
     names = tuple(str(column.name) for column in schema.columns)
-    numbers = Genes(names, layer).encode(cells)
+    numbers = Genes(names, layer or "").encode(cells)
     dense = numbers if isinstance(numbers, np.ndarray) else numbers.toarray()
     return schema.encode(pandas.DataFrame(dense, columns=list(names)), "data")

@@ -2,26 +2,28 @@
 
 import math
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Protocol, Self
 
 import numpy as np
 
-from vade_tf.data import checks
 from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import OriginRows, Rows, SparseRows, Stored, part
-from vade_tf.machine import rows_together
+from vade_tf.machine import rows_together, spans
 
-COUNTS = ("counts", "zinb")  # likelihoods of numbers that are to be taken as they are
-MOST_COLUMNS = 200  # of dense rows that are taken for a table
-SQUARE = 64  # features, at least, that may be the pixels of square images
-EDGES = 10_000  # images, at even distances, whose edges are looked at
-MANY, MANY_NUMBERS = 100_000, 2**27  # rows and numbers that NumPy is given together: it makes a copy in float64
+COUNTS = ("counts", "zinb")  # likelihoods of numbers that are taken as they are
+MAX_TABLE_COLUMNS = 200  # of dense rows that are taken for a table
+MIN_PIXELS = 64  # features that may be the pixels of square images
+MAX_IMAGES_SAMPLED = 10_000  # images, at even distances, whose edges are looked at
+MAX_ROWS_AT_ONCE, MAX_NUMBERS_AT_ONCE = 100_000, 2**27  # given to NumPy, which makes a copy in float64
+MAX_ROWS_READ = 8192  # together
+ROUNDING = 1e-6  # by which white may exceed 1
 
 
 class Coded(Protocol):
-    """How rows were coded: `schema.Schema` of a table, `texts.Texts`, `pictures.Pictures`, `genes.Genes`."""
+    """How rows were coded: `schema.Schema` of a table, `texts.Texts`, `images.ImageForm`, `genes.Genes`."""
 
     @property
     def features(self) -> list[str]:
@@ -44,22 +46,22 @@ class Coded(Protocol):
 
 @dataclass(frozen=True)
 class Observations:
-    """Rows to cluster, checked: made by `observing.observe`.
+    """Rows to cluster, checked: made by `observations.observe`.
 
     Attributes:
         x: raw features, [n, D], uint8 or float32; `x[rows]` is dense, also where the whole is sparse or in its file.
         low, high: smallest and largest value (of a part of the rows: those of the whole).
         image_shape: (height, width) where a row is a grey image, (height, width, 3) of one in colour, else None.
-        likelihood: the name of the one these rows ask for, or "auto": as their values allow, see `model.choice`.
+        likelihood: the one that these rows ask for, or "auto": as their values allow, see `model.choice`.
         standardise: whether a Gaussian likelihood gives every feature mean 0 and variance 1.
-        factor, offset: what it multiplies them with where it does not, e.g. sqrt(10) for a variance of 1/10, and what
-            it then adds; of images, also flattened ones, what makes black 0 and white 1 for a Bernoulli.
-        length: Euclidean length that all rows share, which new ones should have (`networks.Directions`); texts are read
-            by their square roots (`networks.Roots`). None of all others, and of texts of a schema, which keeps to it.
+        factor, offset: what rows are multiplied with where it does not, and what is then added; of images, also
+            flattened ones, what makes black 0 and white 1.
+        length: Euclidean length that all rows share and new ones should have (`networks.Directions`, `networks.Roots`);
+            None of all others, and of texts of a schema, which keeps to it.
         texts: whether rows are weights of words in texts: sparse or mostly 0, never below, of one length, not whole.
-        counted: whether rows are a sparse matrix of whole numbers from 0 up, some of them above 1.
         schema: how a table became these features, or None. Only with one may x hold NaN: in missing cells.
         origins: the experiment or donor that each row comes from, as a number from 0 up, int32 [n]; None: all alike.
+        counted: whether rows are a sparse matrix of whole numbers from 0 up, some of them above 1.
     """
 
     x: Stored
@@ -85,8 +87,8 @@ class Observations:
     def kind(self) -> str:
         """What rows are taken for: "images", "counts", "texts", "table" or, of all others, "rows".
 
-        Counts are what `likelihood` asks for, cells whose numbers are whole, or a sparse matrix of whole numbers; a
-        table is a DataFrame, its file, or rows of at most 200 features.
+        Counts are asked for, or whole numbers of cells or of a sparse matrix; a table is a DataFrame or its file, or
+        has at most 200 features.
         """
         found = "" if self.schema is None else self.schema.kind
         if self.likelihood in COUNTS:
@@ -97,7 +99,7 @@ class Observations:
             return "texts" if self.texts else found
         if (self.counted or found == "counts") and self.likelihood == "auto":
             return "counts"
-        return "table" if self.x.shape[1] <= MOST_COLUMNS else "rows"
+        return "table" if self.x.shape[1] <= MAX_TABLE_COLUMNS else "rows"
 
     def describe_kind(self) -> str:
         """What rows are taken for, in one sentence; of as many features as square images have pixels, how to say so."""
@@ -111,13 +113,8 @@ class Observations:
         }[self.kind]
         pixels = width + len(getattr(self.schema, "dropped", ()))  # those that are the same in every row are left out
         side = math.isqrt(pixels)
-        square = side**2 == pixels >= SQUARE and not self.is_sparse and self.kind in ("rows", "table")
+        square = side**2 == pixels >= MIN_PIXELS and not self.is_sparse and self.kind in ("rows", "table")
         return f"rows are taken for {what}" + (f"; if they are images, say image_shape=({side}, {side})" * square)
-
-    @property
-    def of_one_length(self) -> bool:
-        """Whether rows are of one Euclidean length, by which they are scaled, and no texts."""
-        return self.length is not None and not self.texts
 
     @property
     def is_sparse(self) -> bool:
@@ -127,7 +124,7 @@ class Observations:
     @cached_property
     def has_holes(self) -> bool:
         """Whether x holds NaN, in missing cells."""
-        return self.schema is not None and checks.has_holes(self.x)
+        return self.schema is not None and has_holes(self.x)
 
     @property
     def grey(self) -> tuple[float, float]:
@@ -140,7 +137,7 @@ class Observations:
     def ends(self) -> tuple[float, float]:
         """The values that are black and white in images; the least, and no end, where neither is known."""
         scale, offset = self.grey
-        if (scale, offset) == (1.0, 0.0) and not 0 <= self.low <= self.high <= 1 + checks.TINY:
+        if (scale, offset) == (1.0, 0.0) and not 0 <= self.low <= self.high <= 1 + ROUNDING:
             return self.low, math.inf
         return 0.0 - offset / scale, (1.0 - offset) / scale
 
@@ -148,9 +145,8 @@ class Observations:
     def paper(self) -> np.ndarray:
         """The value of each channel that most images have at their edges, which lies outside of them: [channels]."""
         assert self.image_shape is not None
-        some = np.asarray(self.x[:: -(-len(self.x) // rows_together(self.x.shape[1], EDGES))])
-        height, width, *channels = self.image_shape
-        images = some.reshape(len(some), height, width, *(channels or [1]))
+        some = np.asarray(self.x[:: -(-len(self.x) // rows_together(self.x.shape[1], MAX_IMAGES_SAMPLED))])
+        images = some.reshape(len(some), *self.image_shape[:2], -1)
         sides = np.concatenate((images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]), axis=1)
         return np.median(sides, axis=(0, 1)).astype(np.float32)
 
@@ -171,14 +167,15 @@ class Observations:
 
             mean, variance = (part.astype(np.float64) for part in mean_variance_axis(self.x.matrix, axis=0))
             return mean, np.sqrt(variance)
-        if self.has_holes or isinstance(self.x, FileRows) or len(self.x) > MANY or self.x.size > MANY_NUMBERS:
+        large = len(self.x) > MAX_ROWS_AT_ONCE or math.prod(self.x.shape) > MAX_NUMBERS_AT_ONCE
+        if self.has_holes or isinstance(self.x, FileRows) or large:
             held, total = np.zeros((2, self.x.shape[1]))
-            for block in checks.blocks(self.x):
+            for block in blocks(self.x):
                 held += (~np.isnan(block)).sum(axis=0)
                 total += np.nansum(block, axis=0, dtype=np.float64)
             held = np.maximum(held, 1)
             mean = total / held
-            return mean, np.sqrt(sum(np.nansum((block - mean) ** 2, axis=0) for block in checks.blocks(self.x)) / held)
+            return mean, np.sqrt(sum(np.nansum((block - mean) ** 2, axis=0) for block in blocks(self.x)) / held)
         return self.x.mean(axis=0, dtype=np.float64), self.x.std(axis=0, dtype=np.float64)
 
     def part(self, rows: np.ndarray) -> Self:
@@ -207,14 +204,14 @@ class Dataset(Observations):
     words: tuple[str, ...] | None = None
 
     def observations(self) -> Observations:
-        """The same rows without labels, name and source: what a fit is given; what was counted is not counted again."""
-        return as_kind(Observations, self)
+        """The same rows without labels, name and source: what a fit is given."""
+        return Observations(**{each.name: getattr(self, each.name) for each in fields(Observations)})
 
     @cached_property
     def fingerprint(self) -> dict:
         """Source, shape and checksum: tells whether rows are those of an earlier run, sparse or dense."""
         checksum = 0
-        for block in checks.blocks(self.x):
+        for block in blocks(self.x):
             checksum = zlib.crc32(np.ascontiguousarray(block).data, checksum)
         if self.origins is not None:
             checksum = zlib.crc32(np.ascontiguousarray(self.origins).data, checksum)
@@ -225,8 +222,11 @@ class Dataset(Observations):
         return replace(super().part(rows), y=y, ids=ids)
 
 
-def as_kind(kind: type, rows: Observations, **more):
-    """The same rows as another kind of observations; what was counted is not counted again."""
-    found = kind(**{each.name: getattr(rows, each.name) for each in fields(Observations)}, **more)
-    vars(found).update({name: vars(rows)[name] for name in ("has_holes", "_moments") if name in vars(rows)})
-    return found
+def blocks(x: Rows) -> Iterator[np.ndarray]:
+    """Dense rows, a few at a time, in their order."""
+    return (x[rows] for rows in spans(len(x), x.shape[1], MAX_ROWS_READ))
+
+
+def has_holes(x: Rows) -> bool:
+    """Whether dense rows hold NaN."""
+    return not isinstance(x, SparseRows) and any(np.isnan(block).any() for block in blocks(x))

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.fetch import Remote, cache_folder, provide
-from vade_tf.data.observing import build
+from vade_tf.data.download import Remote, cache_folder, provide
+from vade_tf.data.observations import build
 from vade_tf.errors import InputError, cited
 from vade_tf.reading import plain_array
 from vade_tf.storage import whole
@@ -18,7 +18,6 @@ STL10_FILES = (
         "stl10_binary.tar.gz",
         "http://ai.stanford.edu/~acoates/stl10/stl10_binary.tar.gz",
         "sha256:f31fd99273a1acb8609c8db427cebb1de3f71de77758cdc0e22956e1289b9866",
-        3_000_000_000,
     ),
 )
 STL10_FOLDER = "stl10_binary"

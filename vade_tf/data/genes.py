@@ -1,36 +1,39 @@
-"""Counts of genes in cells: AnnData, in memory or as .h5ad -> rows, and which genes they are of. Imports no anndata.
+"""Counts of genes in cells: AnnData -> rows, which genes they are of, and which vary most. Imports no anndata.
 
 An AnnData is known by its parts: X or `layers` hold the numbers [cells, genes], `var_names` the names of the genes,
 `obs_names` those of the cells, `obs` what else is known of these.
 """
 
-import math
 import reprlib
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas
 import scipy.sparse
 from pandas.api.types import is_numeric_dtype
 
-from vade_tf.data.gene_counts import are_counts, variable
-from vade_tf.errors import InputError, cited
-from vade_tf.machine import check_memory, padded
-from vade_tf.reading import each, record
+from vade_tf.data.dataset import Observations
+from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.machine import spans
 
-MOST_ORIGINS = 1000  # batches of cells
+MAX_BATCHES = 1000  # of cells
+THETA = 100.0  # of the negative binomial that genes are held against
+MAX_ROWS_TOGETHER = 2**22
+MAX_NUMBERS_DENSE = 2**22  # of cells that are made dense together
 
 
-class Named(NamedTuple):
+@dataclass(frozen=True)
+class Cells:
     """What is read of an AnnData, where the rows are of another kind of file."""
 
     X: Any
     var_names: list[str]
-    layers: Mapping[str, Any]
     obs_names: list[str] | None = None
+    layers: Mapping[str, Any] = field(default_factory=dict)
+    obs: pandas.DataFrame = field(default_factory=pandas.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Genes:
     Attributes:
         names: of the D genes, all different.
         layer: the layer of an AnnData that holds the numbers; "": its X.
-        counted: whether the numbers that it was made of are counts, all genes together (`gene_counts.are_counts`);
+        counted: whether the numbers that it was made of are counts, all genes together (`are_counts`);
             None: it is not known.
     """
 
@@ -49,27 +52,25 @@ class Genes:
     counted: bool | None = None
 
     @classmethod
-    def infer(cls, cells: Any, layer: str | None = None, most: int | None = None, argument: str = "data") -> "Genes":
+    def infer(cls, cells: Any, layer: str | None = None, limit: int | None = None, argument: str = "data") -> "Genes":
         """The genes of an AnnData, in its order.
 
         Args:
             cells: the AnnData.
             layer: which of its layers holds the numbers; default: its X does.
-            most: keep so many genes, those that vary most (`variable`); default: all.
+            limit: keep so many genes, those that vary most (`variable`); default: all.
             argument: what an error names.
 
         Raises:
             InputError: no such layer, no numbers, two genes of one name, or fewer genes than are to be kept.
         """
-        names = padded(cells.var_names, "var_names")
+        names = np.asarray(cells.var_names).astype(str)
         check_different(names, argument)
-        if "" in names:
-            raise InputError(f"{argument}: expected a name for every gene, got none of gene {names.tolist().index('')}")
         numbers = _numbers(cells, layer or "", argument)
-        if most is not None:
-            if not 1 <= most <= len(names):
-                raise InputError(f"genes: expected a number from 1 to that of the genes, {len(names):,}, got {most}")
-            names = names[variable(numbers, most)]
+        if limit is not None:
+            if not 1 <= limit <= len(names):
+                raise InputError("genes", f"a number from 1 to that of the genes, {len(names):,}", str(limit))
+            names = names[variable(numbers, limit)]
         return cls(tuple(names.tolist()), layer or "", are_counts(numbers))
 
     @property
@@ -92,18 +93,15 @@ class Genes:
         Raises:
             InputError: a gene or the layer is not there, or a gene stands there twice.
         """
-        numbers, names = _numbers(cells, self.layer, argument), padded(cells.var_names, "var_names")
-        if tuple(names.tolist()) == self.names:
+        numbers, names = _numbers(cells, self.layer, argument), pandas.Index(np.asarray(cells.var_names).astype(str))
+        if tuple(names) == self.names:
             return numbers
-        check_different(names[np.isin(names, self.names)], argument)
-        place = {name: i for i, name in enumerate(names.tolist())}
-        absent = [name for name in self.names if name not in place]
-        if absent:
-            raise InputError(
-                f"{argument}: expected the {len(self.names):,} genes of the training, got data without {len(absent):,} "
-                f"of them: {reprlib.repr(absent)}"
-            )
-        return numbers[:, [place[name] for name in self.names]]
+        check_different(names[names.isin(self.names)], argument)
+        places = names.get_indexer_for(list(self.names))
+        if absent := [name for name, place in zip(self.names, places, strict=True) if place < 0]:
+            got = f"data without {len(absent):,} of them: {reprlib.repr(absent)}"
+            raise InputError(argument, f"the {len(self.names):,} genes of the training", got)
+        return numbers[:, places]
 
     def of_table(self, table: pandas.DataFrame, argument: str = "data") -> np.ndarray:
         """The numbers of a table with a column for each of these genes, [cells, D]; other columns are ignored.
@@ -111,13 +109,12 @@ class Genes:
         Raises:
             InputError: a gene is not there, or its column holds no numbers.
         """
-        known = set(self.names)
-        table = table.loc[:, [str(name) in known for name in table.columns]]
-        if texts := [str(name) for name, kind in table.dtypes.items() if not is_numeric_dtype(kind)]:
-            raise InputError(f"{argument}: expected numbers in the column of each gene, got others in {texts[0]!r}")
-        numbers = table.to_numpy()
-        cells = Named(numbers, [str(name) for name in table.columns], {self.layer: numbers} if self.layer else {})
-        return np.asarray(self.encode(cells, argument))
+        table = table.set_axis(table.columns.map(str), axis=1)
+        table = table.loc[:, table.columns.isin(self.names)]
+        if texts := [name for name, kind in table.dtypes.items() if not is_numeric_dtype(kind)]:
+            raise InputError(argument, "numbers in the column of each gene", f"others in {texts[0]!r}")
+        cells = Cells(table.to_numpy(), list(table.columns))
+        return np.asarray(Genes(self.names).encode(cells, argument))
 
     def describe(self) -> list[str]:
         where = f"layer {self.layer[:40]!r}" if self.layer else "X"
@@ -128,28 +125,25 @@ class Genes:
 
     @classmethod
     def from_dict(cls, values: dict) -> "Genes":
-        """The genes whose `to_dict` gave these values, which may come from anywhere.
+        """The genes whose `to_dict` gave these values.
 
         Raises:
             ValueError: no `Genes` has such values.
         """
-        named = each(list, lambda name: isinstance(name, str) and name != "")
-        known = {"names": named, "layer": str, "counted": lambda counted: counted in (None, False, True)}
-        if not record(known)(values) or not values["names"]:
-            raise ValueError("expected names of genes and a layer")
-        if len(set(values["names"])) < len(values["names"]):
-            raise ValueError("a gene stands there twice")
-        return cls(tuple(values["names"]), values["layer"], values.get("counted"))
+        names, layer, counted = values.get("names"), values.get("layer"), values.get("counted")
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or not names:
+            raise ValueError("expected names of genes")
+        if not isinstance(layer, str) or not isinstance(counted, bool | None) or len(set(names)) < len(names):
+            raise ValueError("expected a layer, whether its numbers are counts, and each gene once")
+        return cls(tuple(names), layer, counted)
 
 
-def check_different(names: np.ndarray, argument: str) -> None:
+def check_different(names, argument: str) -> None:
     """Raises InputError where two genes have one name."""
-    different, counts = np.unique(names, return_counts=True)
-    if len(different) < len(names):
-        raise InputError(
-            f"{argument}: expected genes with different names, got {str(different[counts.argmax()])!r} twice; give "
-            "each its own, as var_names_make_unique() of an AnnData does"
-        )
+    names = pandas.Index(names)
+    if not names.is_unique:
+        twice, todo = names[names.duplicated()][0], "var_names_make_unique() of an AnnData gives each its own"
+        raise InputError(argument, "genes with different names", f"{twice!r} twice", todo)
 
 
 def is_annotated(x: Any) -> bool:
@@ -157,124 +151,124 @@ def is_annotated(x: Any) -> bool:
     return all(hasattr(x, name) for name in ("X", "layers", "obs", "obsm", "obs_names", "var_names"))
 
 
-def read(file: Path, renamed: bool = True) -> Any:
-    """The AnnData of an .h5ad file; sparse numbers stay sparse.
-
-    Args:
-        file: the file.
-        renamed: genes that are called alike get different names.
-
-    Raises:
-        InputError: anndata is not installed.
-        ValueError: the file claims more memory than this machine has, or far more than it holds, or leads to another.
-    """
-    try:
-        import anndata
-    except ImportError as error:
-        raise InputError("data: .h5ad needs anndata; pip install anndata brings it") from error
-
-    from vade_tf import hdf5
-
-    total = texts = 0
-
-    def check(name, item) -> None:
-        nonlocal total, texts
-        hdf5.check_attributes(item, name)
-        if hdf5.is_array(item):
-            hdf5.check_size(item, name)
-            texts = hdf5.check_texts(item, name, texts)
-            total += item.nbytes
-        elif hdf5.COLUMN_ORDER in item.attrs:
-            below: list[str] = []
-            item.visit(below.append)  # a name with a "/" in it is a group of what follows
-            if math.prod(item.attrs.get_id(hdf5.COLUMN_ORDER).shape) > len(below):
-                raise ValueError(f"{name} names more columns than it has")
-            if len(set(map(str, order := np.ravel(item.attrs[hdf5.COLUMN_ORDER])))) < len(order):
-                raise ValueError(f"{name} names a column twice")
-
-    with hdf5.opened(file) as stored:
-        hdf5.check_names(stored)
-        check("/", stored)
-        stored.visititems(check)
-    size = file.stat().st_size
-    if total > max(hdf5.LITTLE, hdf5.EXPANDED * size):
-        raise ValueError(f"it claims {total:,} bytes and has {size:,}")
-    check_memory(total, file.name)
-    cells = anndata.read_h5ad(file)
-    if renamed and not cells.var_names.is_unique:
-        cells.var_names_make_unique()
-    return cells
+def labels_of(cells: Any, labels: str | None) -> np.ndarray | None:
+    """A column of what is known of the cells, as texts [cells]; None where none is asked for."""
+    return None if labels is None else _of_every_cell(cells, labels, "labels")
 
 
-def labels_of(cells: Any, labels: str | None, file: Path) -> np.ndarray | None:
-    """A column of what is known of the cells, as texts [cells]; None where none is asked for.
-
-    Raises:
-        InputError: there is no such column, or cells without a value.
-    """
-    if labels is None:
-        return None
-    if labels not in cells.obs:
-        raise InputError(
-            f"labels: expected one of the columns {reprlib.repr(list(cells.obs))} of {file}, got {labels!r}"
-        )
-    if (missing := cells.obs[labels].isna()).any():
-        raise InputError(
-            f"labels: expected a value for every cell in {labels!r} of {file}, got {int(missing.sum()):,} without; "
-            "leave those cells out, or labels"
-        )
-    return padded(cells.obs[labels], labels)
-
-
-def origins_of(cells: Any, column: str | None, argument: str = "data") -> np.ndarray | None:
-    """The batch of each cell: the place of its value in a column of `obs` among all, int32 [cells]; None: no column.
+def origins_of(cells: Any, column: str | None) -> np.ndarray | None:
+    """The batch of each cell: the place of its value in a column of `obs` among all, int32 [n]; None: no column.
 
     Raises:
         InputError: there is no such column, cells without a value, or levels that are one or too many.
     """
     if column is None:
         return None
-    if not isinstance(column, str) or column not in cells.obs:
-        raise InputError(
-            f"batch: expected one of the columns {reprlib.repr(list(cells.obs))} of {argument}, got {column!r}"
-        )
-    values = cells.obs[column]
-    if values.isna().any():
-        raise InputError(
-            f"batch: expected a value for every cell in {column!r}, got {int(values.isna().sum()):,} without; give "
-            "them one, or leave those cells out"
-        )
-    levels, origins = np.unique(padded(values, column), return_inverse=True)
-    if not 2 <= len(levels) <= min(MOST_ORIGINS, len(values) // 2):
-        raise InputError(
-            f"batch: expected a column of few values, as of donors or lanes, got {len(levels):,} different ones for "
-            f"{len(values):,} cells in {column!r}; leave it out"
-        )
+    levels, origins = np.unique(_of_every_cell(cells, column, "batch"), return_inverse=True)
+    if not 2 <= len(levels) <= min(MAX_BATCHES, len(origins) // 2):
+        got = f"{len(levels):,} different ones for {len(origins):,} cells in {column!r}"
+        raise InputError("batch", "a column of few values, as of donors or lanes", got)
     return origins.astype(np.int32)
+
+
+def _of_every_cell(cells: Any, column: str, argument: str) -> np.ndarray:
+    """A column of `obs` as texts, [cells]; an InputError where it is not there, or a cell has no value."""
+    if column not in cells.obs:
+        raise InputError(argument, f"one of the columns {reprlib.repr(list(cells.obs))} of obs", repr(column))
+    values = cells.obs[column]
+    if (missing := int(values.isna().sum())) > 0:
+        raise InputError(argument, f"a value for every cell in {column!r}", f"{missing:,} without")
+    return np.asarray(values).astype(str)
 
 
 def _numbers(cells: Any, layer: str, argument: str) -> np.ndarray | scipy.sparse.csr_array:
     """X or a layer, [cells, genes]: dense, or CSR."""
     cells = cells.to_memory() if getattr(cells, "isbacked", False) else cells
     if layer and layer not in cells.layers:
-        there = f"the layers {reprlib.repr(list(cells.layers))}" if len(cells.layers) else "no layer at all"
-        todo = (
-            "name one that is there, or put the counts of new cells where those of the training were: "
-            f"layers[{layer!r}] = X"
-        )
-        if layer == "raw" and getattr(cells, "raw", None) is not None:
-            todo = ".raw is not read, so put it into one: adata.layers['counts'] = adata.raw[:, adata.var_names].X"
-        raise InputError(f"{argument}: expected a layer {layer!r}, got {there}; {todo}")
+        hint = f"put the counts where those of the training were: layers[{layer!r}] = X"
+        raise InputError(argument, f"a layer {layer!r}", f"the layers {list(cells.layers)}", hint)
     found = cells.layers[layer] if layer else cells.X
     if found is None:
-        raise InputError(f"{argument}: expected a matrix X, got none; name a layer, one of {list(cells.layers)}")
-    if not scipy.sparse.issparse(found):
-        dense = np.asarray(found)
-        return dense.astype(np.float32) if dense.dtype == np.uint8 else dense  # counts, no grey values
-    try:
+        raise InputError(argument, "a matrix X", "none", f"name a layer, one of {list(cells.layers)}")
+    if scipy.sparse.issparse(found):
         if found.format in ("csr", "csc"):
             found.check_format(full_check=True)  # SciPy's own loops take an index beyond the matrix for an address
         found = scipy.sparse.csr_array(found)
-        return found.astype(np.float32) if found.dtype == np.uint8 else found
-    except ValueError as error:
-        raise InputError(f"{argument}: expected a sparse matrix, got a damaged one ({cited(error)})") from error
+    else:
+        found = np.asarray(found)
+    return found.astype(np.float32) if found.dtype == np.uint8 else found  # counts, no grey values
+
+
+def are_counts(numbers: Any, above: float = 1.0) -> bool:
+    """Whether numbers [cells, genes], dense or sparse, are whole and from 0 up, some of them above a number."""
+    if numbers.dtype.kind not in "biuf":
+        return False
+    stored, high = numbers.data if scipy.sparse.issparse(numbers) else numbers, -1.0
+    for rows in spans(stored.shape[0], stored.shape[1] if len(stored.shape) > 1 else 1, MAX_ROWS_TOGETHER):
+        part = np.asarray(stored[rows])
+        if not (np.isfinite(part) & (part >= 0) & (part == np.round(part))).all():
+            return False
+        high = max(high, float(part.max(initial=0)))
+    return high > above
+
+
+def describe_numbers(rows: Observations, layer: str, layers: Mapping[str, Any]) -> list[str]:
+    """A sentence where `layer` ("": X) holds no counts and nobody asked for numbers; it names a layer that has some."""
+    scale, offset = rows.grey
+    on_and_off = 0 <= rows.low * scale + offset <= rows.high * scale + offset <= 1
+    if rows.likelihood != "auto" or rows.kind == "counts" or on_and_off:
+        return []
+    counted = [name for name in layers if name != layer and are_counts(layers[name])]
+    where = f"layer {layer[:40]!r}" if layer else "X"
+    todo = f"layer={counted[0]!r} reads counts" if counted else "give counts if there are any"
+    return [f"{where} holds no counts, so its values are taken for numbers; {todo}, or say likelihood='gaussian'"]
+
+
+def check_alike(x: Any, known: bool | None, argument: str) -> None:
+    """Warns where new numbers [cells, genes] are counts and those of the training were none, or the other way round.
+
+    Args:
+        x: new numbers, as a model reads them.
+        known: whether those of the training were counts; None: it is not known.
+        argument: what the warning names.
+    """
+    least = -1.0 if known else 1.0  # of counts a few may be 0 and 1 alone
+    if known is not None and are_counts(getattr(x, "matrix", x), least) != known:
+        what = "counts, as the model was trained on, got others" if known else "other numbers than counts, got counts"
+        warnings.warn(
+            f"{argument}: expected {what}; give cells in the units of the training", UnitsWarning, stacklevel=4
+        )
+
+
+def variable(counts: np.ndarray | scipy.sparse.csr_array, number: int) -> np.ndarray:
+    """The genes that vary most from cell to cell, against what their mean and the size of each cell explain.
+
+    Ranked by the variance of the Pearson residuals of a negative binomial, r = (x - mu) / sqrt(mu + mu^2 / 100) with
+    mu = sum of the cell * share of the gene, cut off at the square root of the number of cells (Lause, Berens & Kobak,
+    Genome Biology 2021; scanpy's flavor "pearson_residuals"). A few cells are made dense at a time.
+
+    Args:
+        counts: whole numbers from 0 up, [cells, genes].
+        number: of genes, at most all.
+
+    Returns:
+        Their numbers, ascending.
+
+    Raises:
+        InputError: they are no counts.
+    """
+    n, width = counts.shape
+    if not are_counts(counts, -1.0):
+        raise InputError("genes", "counts, whole numbers from 0 up, to choose genes by", "others", "name their layer")
+    size = np.asarray(counts.sum(axis=1, dtype=np.float64)).ravel()
+    share = np.asarray(counts.sum(axis=0, dtype=np.float64)).ravel() / max(size.sum(), 1.0)
+    total, square, rows = np.zeros(width), np.zeros(width), max(1, MAX_NUMBERS_DENSE // width)
+    for start in range(0, n, rows):
+        part = counts[start : start + rows]
+        mu = size[start : start + rows, None] * share  # [rows, genes]
+        residual = (part if isinstance(part, np.ndarray) else part.toarray()) - mu
+        residual /= np.sqrt(np.maximum(mu + mu**2 / THETA, 1e-12))
+        np.clip(residual, -np.sqrt(n), np.sqrt(n), out=residual)
+        total, square = total + residual.sum(axis=0), square + (residual**2).sum(axis=0)
+    variance = square / n - (total / n) ** 2
+    return np.sort(np.argsort(-variance, kind="stable")[:number])

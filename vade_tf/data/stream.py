@@ -1,6 +1,5 @@
 """Rows of a table that stay in their file: read and coded in order, a block at a time, as often as asked."""
 
-import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,19 +9,14 @@ import pandas
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.errors import InputError
-from vade_tf.machine import check_memory, rows_together, spans
+from vade_tf.machine import rows_together, spans
 
 STRIDE = 65_536  # rows that are read together where only some of them are wanted, or one after the other all
-MAX_NOTES = 5  # said of the cells of a table
+MAX_NOTES = 5  # on the cells of a table
 
 
 class NamedRows:
-    """The rows of an array as a table: `table[start:stop]` is a DataFrame.
-
-    Args:
-        rows: [n, number of names].
-        names: of its columns.
-    """
+    """The rows of an array as a table: `table[start:stop]` is a DataFrame with these names of columns."""
 
     def __init__(self, rows: FileRows, names: list):
         self.rows = rows
@@ -62,33 +56,28 @@ class TableRows:
         return np.concatenate([self[i : min(i + starts.step, stop)][::step].copy() for i in starts])  # no view of all
 
     def whole(self) -> np.ndarray:
-        """All of them, in memory.
-
-        Raises:
-            ValueError: this machine has too little of it.
-        """
-        check_memory(4 * math.prod(self.shape), f"what its {len(self):,} rows become, of {self.shape[1]:,} features,")
+        """All of them, in memory."""
         found = np.empty(self.shape, self.dtype)
         for rows in spans(*self.shape, STRIDE):
             found[rows] = self[rows]
         return found
 
 
-def encoded(table, schema: Schema, tell: Callable[[list[str]], object]) -> TableRows:
+def encoded(table, schema: Schema, report: Callable[[list[str]], object]) -> TableRows:
     """The features of a table, each block coded by a schema when it is asked for.
 
     Args:
         table: as for `TableRows`.
         schema: how it is coded.
-        tell: is given what there is to say of the cells of a block, each sentence once, until MAX_NOTES are said.
+        report: is given notes on the cells of a block, each once, and no more than MAX_NOTES.
     """
-    said: list[str] = []
+    given: list[str] = []
 
     def encode(rows: pandas.DataFrame, start: int) -> np.ndarray:
         x, notes = schema.encode(rows.set_axis(pandas.RangeIndex(start, start + len(rows))), "data")
-        new = [note for note in dict.fromkeys(notes) if note not in said][: MAX_NOTES - len(said)]
-        said.extend(new)
-        tell(new)
+        new = [note for note in dict.fromkeys(notes) if note not in given][: MAX_NOTES - len(given)]
+        given.extend(new)
+        report(new)
         return x
 
     return TableRows(table, encode, len(schema.features))
@@ -96,9 +85,6 @@ def encoded(table, schema: Schema, tell: Callable[[list[str]], object]) -> Table
 
 def check_columns(shape: tuple[int, ...], schema: Schema, file: Path | str) -> None:
     """Raises InputError unless the array of a file has a column for each of a schema's."""
-    if len(shape) != 2 or shape[1] != len(schema.columns):
-        names = ", ".join(str(column.name)[:40] for column in schema.columns[:8])
-        raise InputError(
-            f"data: expected a table, or an array with its {len(schema.columns)} columns ({names}), got an array of "
-            f"shape {shape} in {file}"
-        )
+    if shape[1:] != (len(schema.columns),):
+        expected = f"a table, or an array with its {len(schema.columns)} columns"
+        raise InputError("data", expected, f"an array of shape {shape} in {file}")

@@ -1,7 +1,6 @@
 """Files of tables, and of texts of one line each -> a data set. New rows are coded as the first."""
 
 import gzip
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,15 +12,15 @@ import scipy.sparse
 
 from vade_tf.data import arrays, tables
 from vade_tf.data.dataset import COUNTS, Coded, Dataset
-from vade_tf.data.fetch import cache_folder
+from vade_tf.data.download import cache_folder
 from vade_tf.data.genes import Genes
-from vade_tf.data.observing import build
+from vade_tf.data.observations import build
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows, stays_in_file
 from vade_tf.data.stream import NamedRows, TableRows, check_columns, encoded
 from vade_tf.data.tables import Dialect
-from vade_tf.data.texts import MANY, Texts, lines_of, texts_of, wordless
-from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.data.texts import Texts, lines_of, texts_of
+from vade_tf.errors import InputError
 from vade_tf.machine import padded, spans
 
 MAX_ROWS_CODED = 65_536  # together
@@ -107,7 +106,7 @@ def load_lines(file: Path, labels, likelihood: str, schema) -> Dataset:
     with opened(file, "rt", encoding="utf-8-sig", newline="\n") as stream:
         texts = pandas.Series(lines_of(stream), dtype=object)
     about: dict = {"name": file.name.removesuffix(tables.ending(file)), "source": str(file), "likelihood": likelihood}
-    return _texts(texts, "", arrays.read_labels(file, labels), schema, about)
+    return _texts(texts, "", arrays.read_labels(labels), schema, about)
 
 
 def has_column(file: Path, name: str) -> bool:
@@ -155,11 +154,7 @@ def _texts(texts: pandas.Series, column: str, y, schema, about: dict) -> Dataset
     if schema is None:
         schema = Texts.infer(texts, column)
         x = schema.encode(texts)
-        notes = schema.describe() + schema.describe_wordless(x)
-        if wordless(x).size > MANY * len(texts):
-            warnings.warn(
-                f"text: {schema.describe_wordless(x)[0]}; leave out what is empty", UnitsWarning, stacklevel=4
-            )
+        notes = schema.describe() + schema.unknown(x)
     elif isinstance(schema, Texts):
         x = schema.encode(texts)
         notes = schema.unknown(x)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from vade_tf.errors import InputError
-from vade_tf.finite import BLOCK, finite_range
+from vade_tf.finite import MAX_ROWS_TOGETHER, finite_range
 from vade_tf.machine import rows_together, spans
 from vade_tf.model.counts import Counts, ZeroInflatedCounts
 from vade_tf.model.likelihood import Gaussian, Likelihood, get
@@ -56,7 +56,7 @@ def _median_size(observations) -> float:
         InputError: one is no whole number from 0 up.
     """
     x, sums, step = observations.x, [], -(-len(observations.x) // MAX_ROWS_SAMPLED)
-    for some in spans(len(x), x.shape[1], BLOCK):
+    for some in spans(len(x), x.shape[1], MAX_ROWS_TOGETHER):
         rows = x.matrix[some] if observations.is_sparse else np.asarray(x[some])
         stored = x.stored(some) if observations.is_sparse else rows
         if not ((stored >= 0) & (stored == np.round(stored))).all():  # NaN is not either

@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pandas
 
-from vade_tf.data import cell_files, genes
-from vade_tf.data.files import readable
+from vade_tf.data import cell_files
+from vade_tf.data.files import locate
 from vade_tf.data.genes import Genes
-from vade_tf.data.observing import observe
+from vade_tf.data.observations import observe
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, tell
 from vade_tf.runs import assignments
@@ -35,20 +35,16 @@ def open_cells(run: Run, model: keras.Model, data: str, out: Path) -> Answer:
     Raises:
         InputError: the file cannot be read, or does not fit the model.
     """
-    with readable(data) as (file, kind):
-        if kind != cell_files.ENDING:
-            raise InputError("data", f"an .h5ad file beside {out}", data)
-        cell_files.check_kind(run.schema, file)
-        cells, schema = genes.read(file, renamed=False), run.schema
-        named = cells.var_names
-        cells.var_names_make_unique()
-        if isinstance(schema, Schema):
-            rows, notes = cell_files.by_names(cells, run.config.layer or "", schema)
-            tell(notes, 2)
-        else:
-            rows = (schema if isinstance(schema, Genes) else Genes.infer(cells, run.config.layer)).encode(cells)
-        x = observe(rows, argument=f"data: {data}", schema=schema if isinstance(schema, Schema) else None).x
-        check_rows(run, model, x, data)
+    file, kind = locate(data)
+    if kind != cell_files.ENDING:
+        raise InputError("data", f"an .h5ad file beside {out}", data)
+    cells, schema, layer = cell_files.read(file), run.schema, run.config.layer
+    named = cells.var_names
+    cells.var_names_make_unique()
+    rows, notes = cell_files.encode(cells, layer, schema or Genes.infer(cells, layer), file)
+    tell(notes, 2)
+    x = observe(rows, argument=f"data: {data}", schema=schema if isinstance(schema, Schema) else None).x
+    check_rows(run, model, x, data)
     names = [str(c) for c in range(run.metrics["n_clusters"])]
 
     def blocks(advance):

@@ -13,12 +13,10 @@ import numpy as np
 import pandas
 
 from vade_tf.data import tables
-from vade_tf.data.checks import check_images
 from vade_tf.data.dataset import Coded, Dataset
-from vade_tf.data.files import load_file, readable
+from vade_tf.data.files import load_file, locate
 from vade_tf.data.filling import left_empty
-from vade_tf.data.gene_counts import check_alike
-from vade_tf.data.genes import Genes
+from vade_tf.data.genes import Genes, check_alike
 from vade_tf.data.schema import Schema
 from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
@@ -26,7 +24,7 @@ from vade_tf.data.stream import STRIDE, NamedRows, TableRows, check_columns, enc
 from vade_tf.data.table_files import read_like
 from vade_tf.data.tables import Dialect
 from vade_tf.data.texts import Texts
-from vade_tf.errors import InputError, tell
+from vade_tf.errors import InputError, check_form, tell
 from vade_tf.model.choice import check_units
 from vade_tf.model.counts import Counts
 from vade_tf.runs.assignments import numbered
@@ -99,22 +97,22 @@ def opened(
         InputError: the rows cannot be read, or do not fit the model.
     """
     schema = run.schema
-    with readable(data) as (file, kind):
-        if kind == ".npy" and labels is None and id is None:
-            found = _of_array(schema, file, run.data.get("image_shape"))
-        elif kind in (*tables.TEXTS, ".parquet") and (schema is None or isinstance(schema, Schema)):
-            dialect = Dialect.of(run.config)
-            found = _of_table(dialect, schema, file, kind, labels, id, run.config.id, whole, typed)
+    file, kind = locate(data)
+    if kind == ".npy" and labels is None and id is None:
+        found = _of_array(schema, file, run.data.get("image_shape"))
+    elif kind in (*tables.TEXTS, ".parquet") and (schema is None or isinstance(schema, Schema)):
+        dialect = Dialect.of(run.config)
+        found = _of_table(dialect, schema, file, kind, labels, id, run.config.id, whole, typed)
+    else:
+        likelihood, more = model.likelihood.name, as_in_training(run) | {"scored": False}
+        if id is None and isinstance(schema, Texts) and schema.column:
+            dataset = with_names(data, run, labels, likelihood, **more)
         else:
-            likelihood, more = model.likelihood.name, as_in_training(run) | {"scored": False}
-            if id is None and isinstance(schema, Texts) and schema.column:
-                dataset = with_names(data, run, labels, likelihood, **more)
-            else:
-                dataset = load_file(data, labels, likelihood, id=id, **more)
-            _tell(dataset.notice.splitlines())
-            names = None if dataset.ids is None else pandas.Series(dataset.ids, name=id or run.config.id or "id")
-            found = Incoming(dataset.x, None, names)
-        check_rows(run, model, found.x, data)
+            dataset = load_file(data, labels, likelihood, id=id, **more)
+        _tell(dataset.notice.splitlines())
+        names = None if dataset.ids is None else pandas.Series(dataset.ids, name=id or run.config.id or "id")
+        found = Incoming(dataset.x, None, names)
+    check_rows(run, model, found.x, data)
     return found
 
 
@@ -130,7 +128,7 @@ def check_rows(run: Run, model: keras.Model, x, data: str) -> None:
 
 def _of_array(schema: Coded | None, file: Path, image_shape: list[int] | None) -> Incoming:
     rows = FileRows.open(file)
-    check_images((len(rows), *rows.row_shape), image_shape, f"data: {file}")
+    check_form(rows.row_shape, image_shape, f"data: {file}")
     if not isinstance(schema, Schema):
         return Incoming(rows)
     check_columns(rows.shape, schema, file)
@@ -198,9 +196,9 @@ def with_names(data: str, run: Run, labels: str | None, likelihood: str, **more)
     """`load_file`, with the names that the run's column of them gives, where the file has it and it is complete."""
     usual, columns = run.config.id, list[str]()
     if usual is not None:
-        with readable(data) as (file, kind):
-            if kind in (*tables.TEXTS, ".parquet"):
-                columns = tables.column_names(file, more["dialect"])
+        file, kind = locate(data)
+        if kind in (*tables.TEXTS, ".parquet"):
+            columns = tables.column_names(file, more["dialect"])
     if usual in columns:
         try:
             return load_file(data, labels, likelihood, id=usual, **more)

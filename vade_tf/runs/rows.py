@@ -8,9 +8,9 @@ import numpy as np
 
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.files import load_file
-from vade_tf.data.greys import asked
-from vade_tf.data.images import BUNDLED, load_mnist
 from vade_tf.data.named import DATASETS
+from vade_tf.data.observations import with_likelihood
+from vade_tf.data.public_sets import BUNDLED, load_mnist
 from vade_tf.data.shards import FileRows, stays_in_file
 from vade_tf.data.tables import Dialect
 from vade_tf.errors import InputError
@@ -63,7 +63,7 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
             text=config.text,
             transform=config.transform,
             layer=config.layer,
-            most_genes=config.genes,
+            genes=config.genes,
             batch=config.batch,
             schema=None if before is None else before.schema,
             plain=before is not None,
@@ -76,7 +76,7 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
         dataset = load_mnist(config.data_dir, require_full=True)
     else:
         dataset = DATASETS[config.dataset].load(config.data_dir)
-    return dataset if config.likelihood == AUTO else asked(dataset, config.likelihood)
+    return dataset if config.likelihood == AUTO else with_likelihood(dataset, config.likelihood)
 
 
 def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool | None = None) -> RunRows:

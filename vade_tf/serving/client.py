@@ -14,7 +14,7 @@ from vade_tf.data.genes import Genes, is_annotated
 from vade_tf.data.schema import Schema, as_frame
 from vade_tf.data.texts import Texts, texts_of
 from vade_tf.errors import InputError, tell
-from vade_tf.finite import MOST
+from vade_tf.finite import MAX_VALUE
 from vade_tf.model.prior import check_clusters
 from vade_tf.serving.signatures import SCHEMA
 
@@ -127,7 +127,7 @@ def features(x, schema: Coded | None, width: int) -> np.ndarray | scipy.sparse.c
         raise InputError("x", f"numbers of shape (n, {width})", f"{x.dtype} of shape {x.shape}")
     x = x.astype(np.float32) if x.dtype == np.float16 else x  # in which 1e30 is a number
     numbers = x if isinstance(x, np.ndarray) else x.data
-    if not ((np.abs(numbers) <= MOST) | np.isnan(numbers)).all():
+    if not ((np.abs(numbers) <= MAX_VALUE) | np.isnan(numbers)).all():
         raise InputError("x", "finite numbers below 1e30", "others", "drop or impute such rows")
     return x
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from vade_tf.finite import MOST
+from vade_tf.finite import MAX_VALUE
 from vade_tf.model import elbo, networks
 from vade_tf.model.vade import VaDE
 
@@ -39,7 +39,7 @@ def build_signatures(model: VaDE) -> tuple[tf.Module, dict]:
     def whole(x):
         """Whether each row can be read, [n]: a processor may make 0 of NaN in a layer, and answer as if it could."""
         x = tf.cast(x, tf.float32)
-        return tf.reduce_all((tf.abs(x) <= MOST) | (fills & tf.math.is_nan(x)), axis=-1)
+        return tf.reduce_all((tf.abs(x) <= MAX_VALUE) | (fills & tf.math.is_nan(x)), axis=-1)
 
     def classify(x):
         m, log_s2 = model.encode(x)

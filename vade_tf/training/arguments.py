@@ -8,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data.dataset import Observations
-from vade_tf.data.greys import asked
-from vade_tf.data.observing import observe
+from vade_tf.data.observations import observe, with_likelihood
 from vade_tf.errors import InputError
 from vade_tf.model.counts import Counts
 from vade_tf.model.inputs import known_groups
@@ -31,7 +30,7 @@ def as_observations(x, likelihood: str) -> Observations:
         x = read_data_set(x)
     if not isinstance(x, Observations):
         return observe(x, likelihood)
-    return x if likelihood == AUTO else asked(x, likelihood)
+    return x if likelihood == AUTO else with_likelihood(x, likelihood)
 
 
 def read_data_set(batches: tf.data.Dataset) -> np.ndarray:

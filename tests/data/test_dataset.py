@@ -5,13 +5,8 @@ import pandas
 import pytest
 import scipy.sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
-from sklearn.preprocessing import PowerTransformer
-from test_genes import annotated
 
-from vade_tf import VaDEClusterer
-from vade_tf.data.files import load_file
-from vade_tf.data.observing import observe
-from vade_tf.data.schema import Schema
+from vade_tf.data.observations import observe
 from vade_tf.model.choice import choose
 
 RNG = np.random.default_rng(0)
@@ -72,33 +67,6 @@ def test_what_rows_are_taken_for(x, asked, kind, likelihood):
 
 
 @pytest.mark.parametrize(
-    ("name", "write", "more", "kind"),
-    [
-        ("x.csv", lambda file: MIXED.to_csv(file, index=False), {}, "table"),
-        ("x.parquet", MIXED.to_parquet, {}, "table"),
-        ("x.npy", lambda file: np.save(file, NORMAL), {}, "rows"),
-        ("x.npy", lambda file: np.save(file, GREY), {}, "images"),
-        ("x.npz", lambda file: scipy.sparse.save_npz(file, scipy.sparse.csr_array(COUNTS)), {}, "counts"),
-        ("x.h5ad", lambda file: annotated(60).write_h5ad(file), {}, "counts"),
-        ("x.txt", lambda file: file.write_text("\n".join(TEXTS)), {"text": "lines"}, "texts"),
-    ],
-)
-def test_what_files_are_taken_for(tmp_path, name, write, more, kind):
-    write(tmp_path / name)
-    assert load_file(str(tmp_path / name), **more).kind == kind
-
-
-@pytest.mark.usefixtures("eager")
-def test_an_annotated_matrix_is_of_counts_where_its_numbers_are_whole():
-    short = {"hidden": (8,), "latent_dim": 2, "pretrain_epochs": 1, "epochs": 1, "init": "kmeans", "random_state": 0}
-    data = annotated(60)
-    assert VaDEClusterer(2, **short).fit(data).likelihood_ == "counts"
-    data.X = data.X.log1p()
-    with pytest.warns(UserWarning, match="^X holds no counts, so its values are taken for numbers"):
-        assert VaDEClusterer(2, **short).fit(data).likelihood_ == "gaussian"
-
-
-@pytest.mark.parametrize(
     ("x", "said"),
     [
         (GREY, "images of 28 x 28 pixels"),
@@ -115,27 +83,3 @@ def test_an_annotated_matrix_is_of_counts_where_its_numbers_are_whole():
 )  # fmt: skip
 def test_what_rows_were_taken_for_is_said(x, said):
     assert observe(x).describe_kind() == f"rows are taken for {said}"
-
-
-def test_the_power_of_numbers_is_that_of_scikit_learn_and_comes_back():
-    holes = MIXED.assign(d=np.where(np.arange(60) % 5, -np.exp(NORMAL[:, 2]), np.nan))
-    rows = observe(holes, transform="power")
-    expected = PowerTransformer().fit_transform(holes[["a", "c", "d"]])
-    places = [rows.schema.features.index(name) for name in ("a", "c", "d")]
-    np.testing.assert_allclose(rows.x[:, places], expected, atol=1e-5)
-    schema = Schema.from_dict(rows.schema.to_dict() | {"columns": [
-        {**column, "power": column["power"] and list(column["power"])} for column in rows.schema.to_dict()["columns"]
-    ]})  # fmt: skip
-    assert schema == rows.schema
-    back = schema.decode(rows.x)
-    np.testing.assert_allclose(back[["a", "c", "d"]], holes[["a", "c", "d"]], rtol=1e-4, atol=1e-6)
-    assert np.isfinite(schema.decode(np.full((1, rows.x.shape[1]), 50.0))[["a", "c", "d"]].to_numpy()).all()
-    assert observe(holes).schema.columns[0].power is None
-
-
-@pytest.mark.parametrize("v", [1e9 + np.arange(60) ** 2, 2000 + np.arange(60) % 31 + 0.5, np.exp(20 * NORMAL[:, 0])])
-def test_a_power_of_any_numbers_is_finite_and_comes_back(v):
-    frame = pandas.DataFrame({"v": v, "w": NORMAL[:, 3]})
-    rows = observe(frame, transform="power")
-    assert np.abs(rows.x).max() < 100
-    np.testing.assert_allclose(rows.schema.decode(rows.x)["v"], v, rtol=1e-2, atol=1e-4)

@@ -8,51 +8,11 @@ import pytest
 import scipy.sparse
 
 from vade_tf.data import pipeline
-from vade_tf.data.observing import build, observe
+from vade_tf.data.observations import observe
 from vade_tf.data.sparse import SparseRows
 from vade_tf.errors import InputError
 from vade_tf.model import choice
-from vade_tf.runs import train as training
-from vade_tf.runs.config import TrainConfig
 from vade_tf.training import health
-
-
-@pytest.mark.long
-def test_a_run_on_sparse_rows_gives_the_figures_of_one_on_their_dense_copy(tmp_path):
-    r, y = np.random.default_rng(0), np.arange(60) % 3
-    x = np.where(r.random((60, 12)) < 0.3, r.random((60, 12)), 0).astype("f4")
-    x[np.arange(60), 4 * y] = 1
-    scipy.sparse.save_npz(tmp_path / "rows.npz", scipy.sparse.csr_array(x))
-    np.save(tmp_path / "rows.npy", x)
-    np.save(tmp_path / "y.npy", y)
-    settings = {"clusters": 3, "pretrain_epochs": 1, "epochs": 1, "hidden": (16, 8), "labels": str(tmp_path / "y.npy")}
-    sparse, dense = (
-        training.train(
-            TrainConfig.create(data=str(tmp_path / f"rows.{kind}"), **settings), tmp_path / kind, export=False
-        )
-        for kind in ("npz", "npy")
-    )
-    for name in ("n", "n_features", "acc", "nmi", "ari", "elbo", "distortion", "rate_z", "rate_c"):
-        assert sparse[name] == dense[name]
-
-
-def test_the_whole_is_never_dense():
-    """A pass over 60,000 rows, 480 MB if they were dense, stays far below that."""
-    n, d = 60_000, 2000
-    r = np.random.default_rng(0)
-    matrix = scipy.sparse.csr_array((r.random(3 * n, "f4"), r.integers(0, d, 3 * n), np.arange(n + 1) * 3), (n, d))
-    tracemalloc.start()
-    try:
-        data = build(matrix, None, "rows", "rows.npz", "gaussian")
-        assert data.fingerprint["rows"] == n
-        assert data.moments()[0].shape == (d,)
-        part = data.part(np.sort(r.permutation(n)[: n - 1]))
-        for _ in pipeline.training_batches(part.x, 256, 0, range(1)).take(20):
-            pass
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < n * d * 4 / 3
 
 
 def test_very_wide_rows_are_made_dense_a_few_at_a_time():

@@ -10,11 +10,9 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vade_tf.data import augmentation, pipeline
+from vade_tf.data import pipeline
 from vade_tf.data.augmentation import Augmentation
-from vade_tf.data.shards import FileRows
 from vade_tf.data.sparse import SparseRows
-from vade_tf.seeding import Stream, fold
 
 
 def epochs_of(x, batch_size, seed, epochs, **more):
@@ -42,25 +40,12 @@ def test_an_epoch_is_the_same_wherever_the_run_began(rng):
     hints = np.arange(30, dtype="i4")
     whole = epochs_of(images, 8, 3, range(4), hints=hints, augmentation=Augmentation((8, 8)))
     resumed = epochs_of(images, 8, 3, range(2, 4), hints=hints, augmentation=Augmentation((8, 8)))
+    for (view, rows), some in whole[2]:
+        np.testing.assert_array_equal(rows, images[some])
+        assert not np.array_equal(view, rows)
     for a, b in zip(whole[2] + whole[3], resumed[0] + resumed[1], strict=True):
         for one, other in zip((*a[0], a[1]), (*b[0], b[1]), strict=True):
             np.testing.assert_array_equal(one, other)
-
-
-def test_hints_and_the_unchanged_rows_stay_beside_each_other(rng):
-    images = rng.integers(0, 256, (30, 64)).astype("u1")
-    for batch in epochs_of(images, 8, 3, range(1), hints=np.arange(30), augmentation=Augmentation((8, 8)))[0]:
-        (view, x), hints = batch
-        np.testing.assert_array_equal(x, images[hints])
-        assert view.dtype == x.dtype
-        assert view.shape == x.shape
-        assert not np.array_equal(view, x)
-
-
-def test_a_row_is_seen_anew_every_epoch(rng):
-    row = rng.integers(0, 256, (1, 64)).astype("u1")
-    views = [epoch[0][0] for epoch in epochs_of(row, 8, 3, range(4), augmentation=Augmentation((8, 8)))]
-    assert len(np.unique(np.concatenate(views), axis=0)) == 4
 
 
 @pytest.mark.parametrize("n", [1, 7, 8, 20])
@@ -90,21 +75,6 @@ def test_sparse_rows_come_in_the_batches_of_their_dense_copy(sparse_and_dense):
     np.testing.assert_array_equal(np.concatenate(one), np.concatenate(other))
 
 
-def test_batches_of_sparse_rows_know_their_width(sparse_and_dense):
-    """A model is built for D features; unknown ones would only fail at the first step."""
-    for x in sparse_and_dense:
-        assert pipeline.training_batches(x, 8, 0, range(1)).element_spec.shape[1] == 64
-        assert pipeline.ordered_batches(x, 8).element_spec.shape[1] == 64
-
-
-@pytest.mark.parametrize("rows", [slice(2, 9), np.array([5, 0, 5]), np.arange(37) % 2 == 0, 5], ids=repr)
-def test_sparse_rows_are_indexed_like_an_array(sparse_and_dense, rows):
-    x, dense = sparse_and_dense
-    np.testing.assert_array_equal(x[rows], dense[rows])
-    assert (len(x), x.shape, x.dtype) == (len(dense), dense.shape, dense.dtype)
-    np.testing.assert_array_equal(np.asarray(x), dense)
-
-
 def test_an_epoch_of_several_passes_reads_every_row_so_often():
     """Each pass in an order of its own; the epochs after it go on where it stopped."""
     x = np.arange(10, dtype="f4")[:, None]
@@ -114,17 +84,6 @@ def test_an_epoch_of_several_passes_reads_every_row_so_often():
     for batch, other in zip([*parts[0], *parts[1]], whole, strict=True):
         np.testing.assert_array_equal(batch, other)
     assert all((np.sort(np.concatenate(parts[0][i : i + 3]).ravel()) == np.arange(10)).all() for i in (0, 3, 6))
-
-
-def test_the_end_of_batches_is_not_waited_for(sparse_and_dense, tmp_path):
-    """With TensorFlow's tuner, the end of an iterator now and then takes as long as it was read."""
-    np.save(tmp_path / "x.npy", sparse_and_dense[1])
-    kinds = [*sparse_and_dense, FileRows(np.load(tmp_path / "x.npy", mmap_mode="r"))]
-    for x in kinds:
-        batches = pipeline.training_batches(x, 4, 0, range(1), hints=np.zeros(len(x), "i4"))
-        for found in (batches, batches.map(lambda x, hints: x), pipeline.ordered_batches(x, 4)):
-            assert found.options().autotune.enabled is False
-            list(found)
 
 
 def test_the_maps_of_images_and_the_noise_of_a_step_share_no_random_numbers(monkeypatch):
@@ -146,29 +105,3 @@ def test_sparse_rows_are_let_go_with_their_batches(rng):
     del x, batches
     gc.collect()
     assert seen() is None
-
-
-def test_rows_of_a_fit_are_not_held_by_a_gpu(rng):
-    """Batches are made on the processor, whatever device is asked for around the fit."""
-    with tf.device("GPU:0"):  # which TensorFlow gives up where there is none
-        held = pipeline.hold(rng.normal(size=(5, 3)).astype("f4"))
-    assert "CPU" in held.device
-
-
-@pytest.mark.parametrize("kind", ["digits", "photos"])
-def test_images_are_moved_in_the_way_that_is_asked_for(kind, rng):
-    x = rng.integers(0, 256, (8, 6 * 6 * 3)).astype("u1")
-    how = Augmentation((6, 6, 3), kind)
-    batches = pipeline.training_batches(x, 4, 3, range(1), augmentation=how)
-    for step, (view, rows) in enumerate(batches.as_numpy_iterator()):
-        seed = tf.constant([fold(3, Stream.AUGMENTATION), step], tf.int64)
-        expected = augmentation.augment(rows, how, seed)
-        np.testing.assert_allclose(view.astype(int), np.asarray(expected, int), atol=1)
-
-
-def test_another_seed_is_another_order_of_the_same_rows():
-    x = np.arange(200, dtype="f4")[:, None]
-    one, other, again = (np.concatenate(epochs_of(x, 32, seed, range(1))[0]).ravel() for seed in (0, 1, 0))
-    np.testing.assert_array_equal(np.sort(other), x.ravel())
-    np.testing.assert_array_equal(one, again)
-    assert not np.array_equal(one, other)
