@@ -11,7 +11,7 @@ from vade_tf import keras_names
 if TYPE_CHECKING:
     from vade_tf.errors import DivergedError, InputError
     from vade_tf.estimator import VaDEClusterer
-    from vade_tf.model.likelihood import Likelihood
+    from vade_tf.model.likelihood import Likelihood, register
     from vade_tf.model.networks import build_decoder, build_encoder
     from vade_tf.model.optimizer import FusedAdam
     from vade_tf.model.prior import GaussianMixturePrior
@@ -57,6 +57,7 @@ _HOMES = {
     "load": "runs.load",
     "load_schema": "runs.load",
     "pretrain": "training.autoencoder",
+    "register": "model.likelihood",
     "resume": "runs.train",
     "start": "training.recipe",
     "train": "runs.train",
@@ -65,8 +66,8 @@ _HOMES = {
 __all__ = [
     "DivergedError", "Fitted", "Fitting", "FusedAdam", "GaussianMixturePrior", "InputError", "Likelihood", "Lines",
     "Memory", "Served", "Settings", "Store", "TrainConfig", "VaDE", "VaDEClusterer", "begin", "build_decoder",
-    "build_encoder", "export", "fit", "guide", "load", "load_schema", "pretrain", "resume", "start", "train",
-    "write_report",
+    "build_encoder", "export", "fit", "guide", "load", "load_schema", "pretrain", "register", "resume", "start",
+    "train", "write_report",
 ]  # fmt: skip
 
 keras_names.announce()

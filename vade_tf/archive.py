@@ -68,7 +68,7 @@ def save(clusterer, path) -> None:
     np.savez(arrays, **known)
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(content, "w") as archive:
         clusterer.model_.save(file := Path(folder) / "model.keras")  # Keras writes its files by name
-        archive.writestr("clusterer.json", json.dumps(about, default=lambda value: value.tolist()))
+        archive.writestr("clusterer.json", json.dumps(about, default=_as_json))
         archive.writestr("arrays.npz", arrays.getbuffer())
         archive.writestr("model.keras", file.read_bytes())
     write_whole(Path(path), content.getbuffer())
@@ -112,6 +112,11 @@ def _made(kind: Any, file):
         setattr(clusterer, name, value.astype(object) if name == "feature_names_in_" else value)
     clusterer.n_clusters_, clusterer._n_features_out = clusterer.means_.shape
     return clusterer
+
+
+def _as_json(value):
+    """An array as a list, and a likelihood of the caller's as what makes it again."""
+    return value.tolist() if hasattr(value, "tolist") else value.config()
 
 
 def _plain(array: np.ndarray) -> np.ndarray:

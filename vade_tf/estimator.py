@@ -52,8 +52,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         latent_dim: width of the code, default 10.
         hidden: widths of the encoder's hidden layers; the decoder mirrors them.
         network: of images: "dense", "conv" or "auto" (default).
-        likelihood: of p(x|z): "auto" (default), "bernoulli", "gaussian", "counts" or "zinb". A DataFrame gets one for
-            each kind of its columns.
+        likelihood: of p(x|z): "auto" (default), "bernoulli", "gaussian", "counts", "zinb", or a `vade_tf.Likelihood`
+            of your own or its name. By default a DataFrame gets one for each kind of its columns.
         encoder, decoder: networks of your own, functional Keras models, see `vade_tf.fit`; each fit trains a copy.
         image_shape: (height, width) where rows are grey images, (height, width, 3) where they are in colour. Default:
             None; X of three or four dimensions gives it itself. () says that rows are no images.
@@ -106,7 +106,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
     latent_dim: int = 10
     hidden: Sequence[int] | str | None = None
     network: str = "auto"
-    likelihood: str = "auto"
+    likelihood: Any = "auto"
     encoder: keras.Model | None = None
     decoder: keras.Model | None = None
     image_shape: Sequence[int] | None = None

@@ -25,6 +25,7 @@ from vade_tf.runs.location import PREFIXES, check_single, check_unfinished, chec
 from vade_tf.training.settings import AUTO, RECIPES, Settings
 
 PLACE = ("out", "resume", "seeds", "restarts", "no_export", "quiet")  # flags that are no setting
+LIKELIHOODS = ("auto", "bernoulli", "gaussian", "counts", "zinb")  # those that need no program of one's own
 TRAINING = {field.name for field in dataclasses.fields(Settings)} | {"model", "pretrained"}  # the others are of rows
 
 
@@ -51,6 +52,8 @@ def build_parser(prog: str, everything: bool = False) -> Parser:
             options["metavar"] = choices if 0 < len(choices) < 10 else options["metavar"]
         if field.name == "clusters":
             options |= {"type": str, "metavar": "K"}
+        if field.name == "likelihood":
+            options |= {"choices": LIKELIHOODS}
         group = training if field.name in TRAINING else rows
         group.add_argument(f"--{field.name.replace('_', '-')}", **options)
     where = parser.add_argument_group("where and how to run")

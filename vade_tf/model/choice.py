@@ -10,7 +10,7 @@ from vade_tf.finite import MAX_ROWS_TOGETHER, finite_range
 from vade_tf.machine import rows_together, spans
 from vade_tf.model.counts import Counts, ZeroInflatedCounts
 from vade_tf.model.likelihood import Gaussian, Likelihood, get
-from vade_tf.model.mixed import Mixed
+from vade_tf.model.mixed import KINDS, Mixed
 from vade_tf.model.networks import fills
 
 GREY_CONTRAST = 0.4  # MNIST has 0.78, digits 0.51; TF-IDF of texts 0.18, tables scaled to [0, 1] about 0.1 to 0.3
@@ -41,7 +41,9 @@ def choose(observations) -> Likelihood:
     if asked is not None:
         asked.check(low, high, observations.x.dtype)
     if observations.kind == "table" == getattr(observations.schema, "kind", None):
-        return Mixed(observations.schema.blocks if asked is None else [(asked.name, observations.x.shape[1])])
+        if asked is None or asked.name in KINDS:
+            return Mixed(observations.schema.blocks if asked is None else [(asked.name, observations.x.shape[1])])
+        return asked
     if asked is None:
         pixels = observations.x.dtype == np.uint8 or observations.image_shape is not None
         grey = pixels or (0 <= low <= high <= 1 and not observations.texts and _contrasts(observations))

@@ -7,8 +7,9 @@
         def distribution(self, parameters):
             return tfd.Independent(tfd.Poisson(log_rate=parameters), 1)
 
-`VaDE` and saved models then know it by its name. x are rows in the likelihood's own units, float32 [batch, D];
-`parameters` are the decoder's output for them, of the same shape unless a class says otherwise (`outputs`).
+`Settings`, `VaDEClusterer`, `VaDE` and what they saved then know it by its name. x are rows in the likelihood's own
+units, float32 [batch, D]; `parameters` are the decoder's output for them, of the same shape unless a class says
+otherwise (`outputs`).
 """
 
 import math

@@ -180,7 +180,7 @@ class TrainConfig(Settings):
         return replace(super().resolve(n, features, **more), restart=self.restart)
 
     def to_json(self) -> str:
-        return json.dumps(asdict(self), indent=2)
+        return json.dumps(asdict(self), indent=2, default=lambda likelihood: likelihood.config())
 
     @classmethod
     def of(cls, values: dict) -> "TrainConfig":

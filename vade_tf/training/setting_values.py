@@ -25,6 +25,8 @@ def checked(name: str, value, hint, metadata):
     if isinstance(value, str) and value in metadata.get("words", ()):
         return value
     kind = kinds[0]
+    if typing.Any in kinds and not isinstance(value, str):  # an object, which is checked where it is used
+        return value
     try:
         if typing.get_origin(kind) is tuple:
             return _whole_numbers(value, metadata)

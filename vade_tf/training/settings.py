@@ -74,10 +74,8 @@ class Settings:
         choices=(AUTO, "dense", "conv"),
         expert=True,
     )
-    likelihood: str = option(
-        AUTO,
-        "p(x|z): bernoulli, gaussian, counts, zinb; auto: by the values",
-        choices=(AUTO, "bernoulli", "counts", "zinb", "gaussian"),
+    likelihood: str | Any = option(  # noqa: RUF009  as all others
+        AUTO, "p(x|z): bernoulli, gaussian, counts, zinb; auto: by the values; in Python also one of your own"
     )
     batch_size: int | None = option(
         None, "rows a step (256; VaDE with convolutional networks: 128; recipe paper: 100)", least=1
