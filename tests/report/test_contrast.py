@@ -76,6 +76,7 @@ def test_a_cluster_is_called_by_what_is_at_least_twice_as_frequent_in_it():
     counted = Contrast(list("abcdef"), [FOLD] * 6, np.arange(6), effect, effect, effect)
     assert [counted.name(c) for c in range(2)] == ["b, e, f", "e"]
     assert replace(counted, kinds=["number"] * 6).name(0) == ""
+    assert replace(counted, kinds=["word"] * 6).name(1).split(", ")[0] == "e"
 
 
 def test_fold_changes_are_those_of_the_decoder(rng):

@@ -70,11 +70,12 @@ class Contrast:
         return np.concatenate([order[effect[order] > 0][:limit], order[effect[order] < 0][:limit]])
 
     def name(self, c: int) -> str:
-        """The counted features that are at least twice as frequent in cluster c as elsewhere, or ""."""
-        if not self.folds:
+        """The words, or the counted features at least twice as frequent, that set cluster c apart most; or ""."""
+        least = {FOLD: MIN_NAMING_FOLD, "word": MIN_EFFECT}.get(self.kinds[0])
+        if least is None:
             return ""
         order = np.argsort(-self.effect[c], kind="stable")[:MAX_NAMING_FEATURES]
-        return ", ".join(self.names[j] for j in order if self.effect[c, j] >= MIN_NAMING_FOLD)
+        return ", ".join(self.names[j] for j in order if self.effect[c, j] >= least)
 
     def in_units(self, j: int, mean: float) -> float | str | None:
         """A mean of feature j in the unit of the data: a date as text, a rank as its level, a share as it is."""
