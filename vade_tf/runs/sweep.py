@@ -16,11 +16,10 @@ from vade_tf.runs import selection
 from vade_tf.runs.folder import SCORES, Run
 from vade_tf.runs.load import load
 from vade_tf.runs.rows import RunRows
-from vade_tf.training.autoencoder import trained_parts
+from vade_tf.training.initialization import Start
 from vade_tf.training.n_clusters import prediction_strength
 from vade_tf.training.posterior import codes, posterior
-from vade_tf.training.recipe import kept_start
-from vade_tf.training.store import kept_weights
+from vade_tf.training.store import listed
 
 HELD_OUT = 0.1  # share of the rows that no K is trained on
 USED = 0.1  # a component whose mean gamma is below this share of 1 / K is not used
@@ -45,7 +44,7 @@ def compare(rows: RunRows, folders: dict[int, Path], results: dict[int, dict]) -
     bounds, table = [], []
     for (k, folder), strength in zip(folders.items(), strengths, strict=True):
         model, run = load(folder), Run.open(folder)
-        start = kept_start(run, len(z), k, z.shape[1])
+        start = run.load("start")
         if start is None:
             raise InputError("resume", "checkpoints of the start", f"none at {run.place('start')}")
         bounds.append(posterior(model, aside.x).elbo)
@@ -55,7 +54,7 @@ def compare(rows: RunRows, folders: dict[int, Path], results: dict[int, dict]) -
             {
                 "n_clusters": k,
                 "held_out_elbo": float(bounds[-1].mean(dtype=np.float64)),
-                "bic": selection.bic(z, start),
+                "bic": selection.bic(z, Start(**start)),
                 "strength": float(strength),
                 "components_used": int(np.sum(shares >= USED / k)),
                 "shares": [round(float(share), 6) for share in shares],
@@ -75,7 +74,5 @@ def pretrained_codes(folder: Path, x: Rows) -> np.ndarray:
     kept = run.load("pretrained")
     if kept is None:
         raise InputError("resume", "checkpoints of the autoencoder", f"none at {run.place('pretrained')}")
-    have = [weight for part in trained_parts(model) for weight in part.get_weights()]
-    weights = kept_weights(run, "pretrained", kept, have)
-    model.encoder.set_weights(weights[: len(model.encoder.weights)])
+    model.encoder.set_weights(listed(kept)[: len(model.encoder.weights)])
     return codes(model, x).astype(np.float64)

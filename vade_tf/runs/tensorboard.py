@@ -15,7 +15,6 @@ from vade_tf.mosaic import mosaic
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import generator, subset
 from vade_tf.storage import write_whole
-from vade_tf.training.store import TEXT_COLUMNS
 
 
 class Board:
@@ -51,7 +50,7 @@ class Board:
         self.run.save_rows(rows)
         for row in rows[len(rows) - new :]:
             with self.summaries(row["phase"], row["epoch"]):
-                for name in row.keys() - {*TEXT_COLUMNS, "epoch", "seconds"}:
+                for name in row.keys() - {"phase", "epoch", "seconds"}:
                     tf.summary.scalar(name, row[name])
 
 

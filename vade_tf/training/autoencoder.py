@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from vade_tf.data.sparse import part
-from vade_tf.errors import InputError
 from vade_tf.model.observation import Reconstruction
 from vade_tf.model.vade import VaDE
 from vade_tf.training import validation
@@ -29,7 +28,6 @@ def pretrain(fitting: Fitting) -> None:
 
     Raises:
         DivergedError: the loss is not finite, time and again.
-        InputError: the autoencoder in the store is one of other networks.
     """
     if fitting.state is not None and fitting.state.phase != "pretrain":
         return
@@ -71,14 +69,7 @@ def trained_parts(model: VaDE) -> list[keras.layers.Layer]:
 
 
 def set_pretrained(networks: Sequence[keras.layers.Layer], weights: list[np.ndarray]) -> None:
-    """Give networks the weights of a pretrained autoencoder.
-
-    Raises:
-        InputError: they are of other shapes.
-    """
-    have = [weight.shape for network in networks for weight in network.weights]
-    if have != [weight.shape for weight in weights]:
-        raise InputError("pretrained", "an autoencoder of these networks", "layers of other shapes")
+    """Give networks the weights of a pretrained autoencoder; Keras raises a ValueError for those of others."""
     remaining = iter(weights)
     for network in networks:
         network.set_weights([next(remaining) for _ in network.weights])

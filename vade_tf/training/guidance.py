@@ -1,15 +1,24 @@
-"""VaDE's training while gamma is held to a soft partition P, which is recomputed as the code gets better."""
+"""VaDE's training while gamma is held to a soft partition P, recomputed as the code gets better; the way back from it.
+
+No labels.
+"""
 
 import itertools
 
 import keras
 import numpy as np
+from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.training import loop, partitions, selftraining, validation
+from vade_tf.data.sparse import part
+from vade_tf.seeding import subset
+from vade_tf.training import health, loop, partitions, posterior, selftraining, validation
 from vade_tf.training.callbacks import all_finite
 from vade_tf.training.fitting import Fitting
-from vade_tf.training.health import Watch
-from vade_tf.training.store import Store, kept_partition, numbered
+from vade_tf.training.partitions import MIN_AGREEMENT
+from vade_tf.training.settings import SAMPLE_ROWS
+from vade_tf.training.store import Store, listed, numbered
+
+SHARP_FACTOR = 5.0  # of the weight of a P that a classifier sharpened; by a script, on MNIST
 
 
 class Guide(keras.callbacks.Callback):
@@ -21,7 +30,7 @@ class Guide(keras.callbacks.Callback):
         store: gets the weights, unless these are all epochs of the fit.
 
     Attributes:
-        sharp: whether a classifier sharpened P, which then weighs five times as much, so that VaDE loses less of it.
+        sharp: whether a classifier sharpened P, which then weighs more, so that VaDE loses less of it.
     """
 
     def __init__(self, weight: float, epochs: int, store: Store | None):
@@ -29,7 +38,7 @@ class Guide(keras.callbacks.Callback):
         self.weight, self.epochs, self.store, self.sharp = weight, epochs, store, False
 
     def on_epoch_begin(self, epoch, logs=None):
-        weight = self.weight * (5.0 if self.sharp else 1)
+        weight = self.weight * (SHARP_FACTOR if self.sharp else 1)
         self.model.guide_weight.assign(weight if epoch < self.epochs else 0.0)
 
     def on_epoch_end(self, epoch, logs=None):
@@ -60,11 +69,11 @@ def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
     turns = regroup_epochs(guided, settings.regroups) if partitions.found_on_code(fitting) else []
     weighted = settings.guide_epochs if hints is None else epochs
     weight = Guide(settings.guide_weight, weighted, fitting.store if weighted < epochs else None)
-    watch = Watch(fitting.data.x, settings.clusters, settings.seed)
+    seen = health.sample(fitting.data.x, settings.seed)
     own = [
         *([validation.Noise(*fitting.measured, settings.seed)] if len(fitting.validation) else []),
         weight,
-        *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
+        *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, seen=seen),
     ]
     last = P
     if turns and done > turns[-1]:  # by an earlier process, which may have trained all epochs
@@ -110,10 +119,8 @@ def _recomputed(fitting: Fitting, epoch: int, last: bool) -> tuple[np.ndarray, b
 
     It is kept by the store, or found now.
     """
-    more: dict = {"epoch": ("i", ()), "sharp": ("i", ())}
     resumed = fitting.state is not None  # else what is kept is that of the turn before
-    n, k = len(fitting.data.x), fitting.settings.clusters
-    kept = kept_partition(fitting.store, "partition", n, k, more) if resumed else None
+    kept = fitting.store.load("partition") if resumed else None
     if kept is not None and int(kept["epoch"]) == epoch:
         return kept["P"], bool(kept["sharp"])
     with fitting.timed():
@@ -124,3 +131,48 @@ def _recomputed(fitting: Fitting, epoch: int, last: bool) -> tuple[np.ndarray, b
     P = P if sharper is None else sharper
     fitting.store.save("partition", {"epoch": np.array(epoch), "sharp": np.array(int(sharp)), "P": P})
     return P, sharp
+
+
+def agreement(fitting: Fitting, P: np.ndarray) -> float:
+    """Adjusted Rand index of the model's clusters and the groups of P [n, K], on some of the rows.
+
+    Of several workers the chief says it for all, since processors round differently.
+    """
+
+    def by_chief() -> dict[str, np.ndarray]:
+        rows = subset(len(P), SAMPLE_ROWS, fitting.settings.seed)
+        found = posterior.model_groups(fitting.model, part(fitting.data.x, rows))
+        return {"agreement": np.array(adjusted_rand_score(found, P[rows].argmax(axis=1)))}
+
+    return float(fitting.by_chief(by_chief)["agreement"])
+
+
+def keep_groups(fitting: Fitting, P: np.ndarray) -> tuple[list[str], list[str]]:
+    """Go back to the weights at the end of guidance where the epochs after it lost the groups of P [n, K].
+
+    Returns:
+        What was done about it, and what is wrong with the result, a sentence each or none.
+    """
+    settings, model = fitting.settings, fitting.model
+    if settings.guide_epochs == 0 or settings.clusters == 1:
+        return [], []
+    found, guided, remedies = agreement(fitting, P), fitting.store.load("guided"), []
+    if found < MIN_AGREEMENT and guided is not None:
+        after = model.get_weights()
+        model.set_weights(listed(guided))
+        model.guide_weight.assign(settings.guide_weight)  # which a classifier's answers had raised
+        before = agreement(fitting, P)
+        if before - found <= 1 - MIN_AGREEMENT:
+            model.set_weights(after)
+        else:
+            remedies = [
+                f"fit, epoch {settings.guide_epochs}: its weights are kept, for the epochs after it lost the groups of "
+                f"the start (adjusted Rand index {before:.2f}, at the end {found:.2f})"
+            ]
+            found = before
+    if found >= MIN_AGREEMENT:
+        return remedies, []
+    return remedies, [
+        f"the clusters are not the groups of the start (adjusted Rand index {found:.2f}): these overlap, are fewer, or "
+        "the training was too short; try another number of clusters, or more epochs"
+    ]

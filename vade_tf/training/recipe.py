@@ -24,13 +24,12 @@ from vade_tf.seeding import Stream, subset
 from vade_tf.training import build, initialization, n_clusters, partitions, posterior, validation
 from vade_tf.training.autoencoder import pretrain
 from vade_tf.training.fitting import Fitted, Fitting, begin, fitted
-from vade_tf.training.guidance import guide
+from vade_tf.training.guidance import guide, keep_groups
 from vade_tf.training.initialization import Start
 from vade_tf.training.n_clusters import Choice
 from vade_tf.training.reporter import Silent
-from vade_tf.training.rollback import keep_groups
 from vade_tf.training.settings import AUTO, SAMPLE_ROWS, Settings
-from vade_tf.training.store import Store, damaged, kept_partition
+from vade_tf.training.store import Store
 
 MAX_NOISE_SHARE = 0.1  # of the code's variance, at the start of networks of the caller's own; a rule of this package
 
@@ -115,13 +114,12 @@ def choose(fitting: Fitting) -> tuple[Fitting, Choice]:
         DivergedError: as for `start`.
     """
     store, settings = fitting.store, fitting.settings
-    choice = n_clusters.load_choice(store, len(fitting.data.x))
-    if choice is None:
-        if fitting.state is not None and fitting.state.phase == "fit":
-            raise damaged(store, "clusters", "the choice that the state goes on from")
+    found = store.load("clusters")
+    if found is None:
         with fitting.timed():
-            choice = n_clusters.choose_number(**fitting.by_chief(lambda: partitions.strengths(fitting)))
-        store.save("clusters", {"tried": np.array(choice.tried), "strength": np.array(choice.strength)})
+            found = fitting.by_chief(lambda: partitions.strengths(fitting))
+        store.save("clusters", found)
+    choice = n_clusters.choose_number(**found)
     fitting.reporter.say(choice.why)
     settings = replace(settings, clusters=choice.n_clusters)
     before = fitting.model
@@ -145,10 +143,10 @@ def start(fitting: Fitting) -> np.ndarray:
         DivergedError: the code is not finite, or its distances are not.
     """
     store, model = fitting.store, fitting.model
-    found = kept_start(store, len(fitting.data.x), fitting.settings.clusters, model.prior.latent_dim)
-    if found is None and fitting.state is not None and fitting.state.phase == "fit":
-        raise damaged(store, "start", "the start that the state goes on from")
-    if found is None:
+    kept = store.load("start")
+    if kept is not None:
+        found = Start(**kept)
+    else:
         with fitting.timed():
             found = partitions.found_start(fitting, "init")
         if fitting.hints is not None and (fitting.hints >= 0).any():
@@ -165,13 +163,6 @@ def start(fitting: Fitting) -> np.ndarray:
     noise = np.exp(np.minimum(log_s2, 0.0)).mean(axis=0)  # [latent]; at the bound's optimum no component is narrower
     model.prior.assign(found.pi, found.mu, np.maximum(found.sigma2, noise))
     return found.P
-
-
-def kept_start(store: Store, n: int, clusters: int, latent: int) -> Start | None:
-    """The start of n rows that a store has, in so many clusters and latent dimensions, or None."""
-    mixture = {"pi": ("f", (clusters,)), "mu": ("f", (clusters, latent)), "sigma2": ("f", (clusters, latent))}
-    arrays = kept_partition(store, "start", n, clusters, mixture)
-    return None if arrays is None else Start(**arrays)
 
 
 def reconstruction_variance(fitting: Fitting) -> np.ndarray:

@@ -21,7 +21,6 @@ from vade_tf.training import partitions
 from vade_tf.training.callbacks import all_finite, learning_rate
 from vade_tf.training.feature_spaces import MAX_NUMBERS_SAMPLED
 from vade_tf.training.fitting import Fitting
-from vade_tf.training.rollback import MIN_AGREEMENT
 from vade_tf.training.settings import SAMPLE_ROWS
 
 UNITS = 1200  # of each of the two layers of the classifier, as published
@@ -127,7 +126,7 @@ def sharpened(fitting: Fitting, P: np.ndarray) -> np.ndarray | None:
     found = np.concatenate([block.astype(np.float16) for block in blocks])
     scored = subset(len(found), partitions.MAX_ROWS_READ, classifier.seed)
     alike = adjusted_rand_score(P[scored].argmax(axis=1), found[scored].argmax(axis=1))
-    if alike < MIN_AGREEMENT:
+    if alike < partitions.MIN_AGREEMENT:
         fitting.reporter.say(
             "self-training: the classifier found other groups (adjusted Rand index with those before: "
             f"{alike:.2f}), which are not taken"

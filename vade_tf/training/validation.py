@@ -30,7 +30,7 @@ def choose_rows(store: Store, n: int, size: int, seed: int, hints: np.ndarray | 
     """
     if size == 0:
         return np.zeros(0, int)
-    lent = Pretrained.load(store, n)
+    lent = Pretrained.load(store)
     if lent is not None:
         found, size = lent.validation, len(lent.validation)
         found = found if hints is None else found[hints[found] < 0]
