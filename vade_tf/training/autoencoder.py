@@ -88,7 +88,7 @@ def build_autoencoder(model: VaDE) -> keras.Model:
 
 
 def reconstruction_loss(model: VaDE) -> Reconstruction:
-    """The loss of the autoencoder made of a VaDE; of a class that is known, so that a file of the autoencoder loads."""
+    """The loss of the autoencoder made of a VaDE, which a file of it loads."""
     return Reconstruction(model.likelihood, model.scaling, model.n_features)
 
 

@@ -70,7 +70,7 @@ class Fitting:
 
     @property
     def measured(self) -> tuple[Rows, Rows]:
-        """The rows by which p(x|z) gets its variance: those of the validation, and some of those trained on."""
+        """The rows by which p(x|z) gets its variance: validation rows, and some of those trained on."""
         x, trained = self.data.rows, self.trained("fit")
         drawn = trained[subset(len(trained), pipeline.together(x, SAMPLE_ROWS), self.settings.seed, Stream.LOOKED_AT)]
         return part(x, self.validation), part(x, drawn)
@@ -163,7 +163,10 @@ def begin(
     data = arguments.as_observations(x, settings.likelihood)
     likelihood = choice.choose(data)
     own = networks is not None
-    _check_system(system, settings, data)
+    if system != "vade" and settings.distribute != "none":
+        raise InputError("distribute", "'none': several devices train VaDE alone", repr(settings.distribute))
+    if system != "vade" and data.origins is not None:
+        raise InputError("batch", "VaDE, which alone knows batches", system, "leave it out")
     network = settings.network if own else arguments.choose_network(data, likelihood, settings)
     resolved = settings.resolve(
         *data.x.shape,
@@ -221,16 +224,8 @@ def _check_shared(model: VaDE) -> None:
     own_networks.check_layers(model, "devices cannot have copies of")
 
 
-def _check_system(system: str, settings: Settings, data: Observations) -> None:
-    """Raises InputError where a system cannot have what VaDE alone has."""
-    if system != "vade" and settings.distribute != "none":
-        raise InputError("distribute", "'none': several devices train VaDE alone", repr(settings.distribute))
-    if system != "vade" and data.origins is not None:
-        raise InputError("batch", "VaDE, which alone knows batches", system, "leave it out")
-
-
-def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), findings: Sequence[str] = ()) -> Fitted:
-    """The result of a fit whose phases are over; remedies and findings: those besides the ones of `health`."""
+def fitted(fitting: Fitting, model: keras.Model, findings: Sequence[str] = ()) -> Fitted:
+    """The result of a fit whose phases are over; findings: those besides the ones of `health`."""
     rows, settings, schema = fitting.rows, fitting.settings, fitting.data.schema
     spent = {phase: sum(row["seconds"] for row in rows if row["phase"] == phase) for phase in ("pretrain", "fit")}
     seconds = {"pretrain": spent["pretrain"], "init": fitting.seconds["init"], "fit": spent["fit"]}
@@ -247,6 +242,6 @@ def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), f
         settings,
         {**seconds, "total": sum(seconds.values())},
         found,
-        [*health.remedies(rows), *remedies],
+        health.remedies(rows),
         schema=schema if isinstance(schema, Schema) else None,
     )

@@ -105,7 +105,7 @@ def partition(
     Args:
         method: reads the first space; "spectral" reads all.
         spaces: the rows in one or more spaces, [n, d] each.
-        n_clusters, seed: K, at most n; same rows and seed, same P.
+        n_clusters, seed: K, and the seed; same rows and seed, same P.
         advance, more: called after each draw of "spectral"; gives the groups of further draws, which vote there.
     """
     first = np.asarray(spaces[0], np.float64)

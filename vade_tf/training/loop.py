@@ -117,12 +117,7 @@ def several_at_once(
     """Inside, `model.fit` makes small steps several at once, as each call has a price; they are the same to the bit.
 
     Not where one of its callbacks hears of every batch, nor with convolutions, whose weights say little of their work.
-
-    Args:
-        settings: of the fit.
-        model: compiled.
-        steps: of an epoch. The number of those made at once divides it: Keras would go on into the next epoch.
-        own: callbacks of `model.fit`.
+    How many divides the steps of an epoch: Keras would go on into the next.
     """
     small = settings.network == "dense" and model.count_params() * settings.batch_size <= SMALL_STEP
     asked = model.test_function, model.predict_function  # read a batch at a time
@@ -139,6 +134,6 @@ def several_at_once(
 def hears_batches(callback: keras.callbacks.Callback) -> bool:
     """Whether a callback is to be called for every batch. Progress counts those it was not called for."""
     names = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
-    plain = [getattr(keras.callbacks.Callback, name) for name in names]
     own = [getattr(getattr(callback, name), "__func__", None) for name in names]
+    plain = [getattr(keras.callbacks.Callback, name) for name in names]
     return own != plain and not isinstance(callback, callbacks.Progress)

@@ -25,12 +25,9 @@ def checked(name: str, value, hint, metadata):
     if isinstance(value, str) and value in metadata.get("words", ()):
         return value
     kind = kinds[0]
+    convert = {int: _whole_number, float: _number, bool: _truth, str: _text}.get(kind, _whole_numbers)
     try:
-        if typing.get_origin(kind) is tuple:
-            return _whole_numbers(value, metadata)
-        if kind in (int, float) and isinstance(value, str):
-            raise TypeError(value)
-        return {int: _whole_number, float: _number, bool: _truth, str: _text}[kind](value, metadata)
+        return convert(value, metadata)
     except (TypeError, ValueError) as error:
         raise InputError(name, _expected(kind, metadata), reprlib.repr(value)) from error
 
@@ -38,16 +35,15 @@ def checked(name: str, value, hint, metadata):
 def _expected(kind, metadata) -> str:
     """What a field of a kind may hold, in words."""
     least, words = metadata.get("least"), [f" or {word}" for word in metadata.get("words", ())]
-    if typing.get_origin(kind) is tuple:
-        empty = f", or {metadata['empty']}" if "empty" in metadata else ""
-        return f"whole numbers of at least 1, as in {metadata.get('example')}{empty}"
     if kind is int:
         return f"a whole number of at least {least or 0}{''.join(words)}"
     if kind is float:
         return "a positive number" if least is None else f"a number of at least {least:g}"
     if kind is bool:
         return "True or False"
-    return f"one of {', '.join(metadata['choices'])}" if metadata.get("choices") else "text that is not empty"
+    if kind is str:
+        return f"one of {', '.join(metadata['choices'])}" if metadata.get("choices") else "text that is not empty"
+    return f"whole numbers of at least 1, as in {metadata.get('example')}"
 
 
 def _whole_number(value, metadata) -> int:
@@ -58,9 +54,10 @@ def _whole_number(value, metadata) -> int:
 
 
 def _number(value, metadata) -> float:
+    if isinstance(value, str | bool | np.bool_):
+        raise TypeError(value)
     number, least = float(value), metadata.get("least")
-    large_enough = number > 0 if least is None else number >= least
-    if isinstance(value, bool | np.bool_) or not large_enough or number == math.inf:
+    if not (number > 0 if least is None else number >= least) or number == math.inf:
         raise ValueError(value)
     return number
 
@@ -73,8 +70,7 @@ def _truth(value, metadata) -> bool:
 
 def _text(value, metadata) -> str:
     text = os.fspath(value)
-    choices = metadata.get("choices")
-    if not isinstance(text, str) or not text or "\0" in text or (choices and text not in choices):
+    if not isinstance(text, str) or not text or text not in (metadata.get("choices") or (text,)):
         raise ValueError(value)
     return text
 

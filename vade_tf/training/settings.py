@@ -21,8 +21,9 @@ NARROW = 64  # features below which two layers of 128 units do; by a script of t
 FULL_WIDTH_ROWS = 5000  # fewer rows get a share of `HIDDEN` in proportion; by a script, on digits and tables
 MANY_ROWS = 50_000  # rows that networks of this size do not learn by heart; by a script, on MNIST
 MIN_VALIDATION_ROWS, MAX_VALIDATION_ROWS = 20, 2000  # enough to see a loss rise; more cost rows, or time
-MIN_UPDATES = 250  # of VaDE on few rows, 100 where the rows are narrow; by a script, on digits and tables
+MIN_UPDATES, MIN_NARROW_UPDATES = 250, 100  # of VaDE on few rows, and on narrow ones; by a script, on digits and tables
 MIN_PRETRAIN_UPDATES = 50  # of the autoencoder on few rows; four times as many wear out the code of Reuters R8
+PATIENCE = 4  # epochs of the autoencoder without a lower validation loss, after which it stops
 SAMPLE_ROWS = 5000  # rows that are looked at where a look at all would cost more than it tells
 
 # Jiang et al., section 4.1 and the authors' code; the diagonal GMM on the pretrained code is their start.
@@ -176,8 +177,7 @@ class Settings:
         """These settings with all that depends on the rows written out.
 
         Args:
-            n: number of rows.
-            features: D, their width.
+            n, features: number of rows, and their width D.
             epochs: of the phase after the autoencoder where the settings do not say; None: those of VaDE.
             updates: of that phase, in whole epochs, for a system whose length is counted so; 0: `epochs` says it.
             pretrains: whether there is an autoencoder's phase.
@@ -194,47 +194,34 @@ class Settings:
         if validation is None:
             validation = default_validation_rows(n) if learns_variance else 0
         self._check_number(self.clusters, validation, n)
-        known = {each.name: getattr(self, each.name) for each in fields(Settings)}
-        recipe = {name: value for name, value in self._preset().items() if name not in known}
-        batch_size = self.batch_size or (128 if convolves else 256)  # a convolution takes twice as long for a row
-        steps = math.ceil((n - validation) / batch_size)  # of a pass over the rows; VaDE alone leaves rows out
-        pretraining = self._resolve_pretraining(steps, pretrains)
-        guidance = self._resolve_guidance(n, sharpens)
-        steps = steps if epochs is None else math.ceil(n / batch_size)
-        by_default = (20 if guidance["self_train_epochs"] else 10) if epochs is None else epochs
-        length = self._resolve_length(steps, features, by_default, updates)
-        if guidance["guide_epochs"] is None:
-            guidance["guide_epochs"] = length["epochs"]
-        known |= {"validation_rows": validation, "batch_size": batch_size, "hidden": self.hidden or widths(n, features)}
+        found: dict = {each.name: getattr(self, each.name) for each in fields(Settings)}
+        found |= {name: value for name, value in self._preset().items() if name not in found}
+        found |= {"validation_rows": validation, "hidden": self.hidden or widths(n, features)}
         if self.network == AUTO and self.hidden is not None:
-            known["network"] = "dense"  # which has these widths
-        return Resolved(**{**known, **recipe, **pretraining, **guidance, **length})
-
-    def _resolve_pretraining(self, steps: int, pretrains: bool) -> dict:
-        """Length of the autoencoder's phase; where it is left open, few rows are passed several times an epoch."""
-        if not pretrains or self.pretrain_epochs is not None:
-            return {"pretrain_epochs": self.pretrain_epochs if pretrains else 0}
-        return {"pretrain_epochs": 30, "pretrain_passes": math.ceil(MIN_PRETRAIN_UPDATES / steps), "patience": 4}
-
-    def _resolve_guidance(self, n: int, sharpens: bool) -> dict:
-        """How VaDE is held to its start; `guide_epochs` None: in all epochs."""
-        sharpening = self.self_train_epochs
-        if sharpening is None:
+            found["network"] = "dense"  # which has these widths
+        size = found["batch_size"] = self.batch_size or (128 if convolves else 256)  # a convolution takes twice as long
+        steps = math.ceil((n - validation) / size)  # of a pass over the rows; VaDE alone leaves rows out
+        if not pretrains:
+            found["pretrain_epochs"] = 0
+        elif self.pretrain_epochs is None:  # few rows are passed several times an epoch
+            passes = math.ceil(MIN_PRETRAIN_UPDATES / steps)
+            found |= {"pretrain_epochs": 30, "pretrain_passes": passes, "patience": PATIENCE}
+        if self.self_train_epochs is None:
             left_open = self.epochs is None and self.guide_epochs is None and self.regroups is None
             possible = self.augment == "digits" and self.distribute == "none" and self.guide_weight > 0
-            sharpening = 20 if sharpens and n >= MANY_ROWS and left_open and possible else 0
-        regroups = self.regroups
-        if regroups is None:
-            regroups = 1 if sharpening else 3
-        guided = self.guide_epochs if self.guide_weight > 0 else 0
-        return {"self_train_epochs": sharpening, "regroups": regroups, "guide_epochs": guided}
-
-    def _resolve_length(self, steps: int, features: int, epochs: int, updates: int) -> dict:
-        """Length of the phase after the autoencoder; where it is left open, an epoch of few rows is several passes."""
-        if self.epochs is not None:
-            return {"epochs": self.epochs}
-        passes = math.ceil((100 if features < NARROW else MIN_UPDATES) / steps)
-        return {"epochs": math.ceil(updates / (steps * passes)) if updates else epochs, "passes": passes}
+            found["self_train_epochs"] = 20 if sharpens and n >= MANY_ROWS and left_open and possible else 0
+        if self.regroups is None:
+            found["regroups"] = 1 if found["self_train_epochs"] else 3
+        if self.epochs is None:
+            steps = steps if epochs is None else math.ceil(n / size)
+            passes = found["passes"] = math.ceil((MIN_NARROW_UPDATES if features < NARROW else MIN_UPDATES) / steps)
+            by_default = (20 if found["self_train_epochs"] else 10) if epochs is None else epochs
+            found["epochs"] = math.ceil(updates / (steps * passes)) if updates else by_default
+        if self.guide_weight == 0:
+            found["guide_epochs"] = 0
+        elif self.guide_epochs is None:
+            found["guide_epochs"] = found["epochs"]
+        return Resolved(**found)
 
     def _check_number(self, clusters: int, validation: int, n: int) -> None:
         """Raises InputError where n rows are too few for so many clusters, or validation rows."""

@@ -11,7 +11,6 @@ A fit keeps arrays under these names:
     start        soft partition P and mixture of the start
     further      of texts: the groups that further autoencoders found
     partition    P as last recomputed during the VaDE phase
-    guided       weights after the last epoch that was held to P
 
 and, once a second or when the state is kept, the rows of its history. The run folder (`runs.folder.Run`) is a store
 on disk.
