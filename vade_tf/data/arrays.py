@@ -12,7 +12,6 @@ from vade_tf import hdf5
 from vade_tf.data.shards import SHARE, FileRows, as_read, stays_in_file
 from vade_tf.errors import InputError
 from vade_tf.machine import memory, padded
-from vade_tf.paths import usable
 from vade_tf.reading import archive_arrays, plain_array
 
 SPARSE_ARRAYS = {"format", "shape", "data"}  # what every .npz of scipy.sparse.save_npz holds
@@ -47,7 +46,7 @@ def read_labels(file: Path, labels: str | None):
         return None
     if not labels.endswith(".npy") or not Path(labels).is_file():
         raise InputError(f"labels: expected an existing .npy file beside data={file}, got {labels}")
-    return plain_array(usable(labels, "labels"))
+    return plain_array(Path(labels))
 
 
 def read_npz(file: Path, labels: str | None, own: bool = True):

@@ -17,7 +17,6 @@ from vade_tf.data.schema import Schema
 from vade_tf.data.texts import LINES, Texts
 from vade_tf.errors import InputError, check_form, cited
 from vade_tf.machine import TooLarge
-from vade_tf.paths import usable
 
 ARRAYS: dict[str, Callable] = {
     ".npy": arrays.read_npy,
@@ -147,7 +146,7 @@ def readable(path: str) -> Iterator[tuple[Path, str]]:
     Raises:
         InputError: it is missing or of another kind; or what reads it inside finds it damaged.
     """
-    file = usable(path, "data")
+    file = Path(path)
     kind = "folder" if file.is_dir() else tables.ending(file)
     if kind not in (*KINDS, "folder"):
         raise InputError(f"data: expected a file ending in {', '.join(KINDS)}, or a folder of images, got {path}")

@@ -18,13 +18,10 @@ AUTOENCODER = "autoencoder"  # name of the model of the phase "pretrain"
 
 
 def pretrain(fitting: Fitting) -> None:
-    """Train the deterministic autoencoder made of the model's own networks, x -> decoder(m(x)).
+    """Train the deterministic autoencoder made of the model's own networks in place, x -> decoder(m(x)).
 
     It ends with the weights of the epoch at which validation rows were reconstructed best, where there are such rows
     and `settings.patience`. Where the store has the weights of an autoencoder already, they are taken instead.
-
-    Args:
-        fitting: its model's encoder and decoder are changed in place.
 
     Raises:
         DivergedError: the loss is not finite, time and again.

@@ -39,12 +39,8 @@ class Record(keras.callbacks.Callback):
 
     Where loss or weights are no longer finite, it goes back to the last good epoch and halves the learning rate, at
     most `MAX_RETRIES` times; then it raises a DivergedError. `rows`, the history, hold all it needs for that, so a
-    resumed fit does the same. Of many short epochs only every (epochs // STATES_KEPT)th is looked at and kept.
-
-    Args:
-        store, phase, epochs, rows: of the fit, and its history.
-        say: hears of a step back.
-        seen: raw rows by which a VaDE is looked at (`health.signals`), or None.
+    resumed fit does the same. Of many short epochs only every (epochs // STATES_KEPT)th is kept, and looked at by the
+    raw rows `seen`, if any (`health.signals`).
     """
 
     def __init__(self, store: Store, phase: str, epochs: int, rows: list[dict], say, seen: Rows | None):
@@ -92,7 +88,6 @@ class Record(keras.callbacks.Callback):
         self._save_rows()
 
     def _save_rows(self) -> None:
-        """Hand the rows that are new to the store."""
         if len(self.rows) > self.n_rows_saved:
             self.store.save_rows(self.rows, len(self.rows) - self.n_rows_saved)
             self.n_rows_saved, self.rows_saved = len(self.rows), time.monotonic()
@@ -143,17 +138,16 @@ class SpanCallbacks(keras.callbacks.CallbackList):
         self.callers, self.first, self.last = callers, first, last
 
     def on_train_begin(self, logs=None):
-        every, self.callbacks = self.callbacks, self._hearing(self.first)
-        super().on_train_begin(logs)
-        self.callbacks = every
+        self._tell(super().on_train_begin, self.first, logs)
 
     def on_train_end(self, logs=None):
-        every, self.callbacks = self.callbacks, self._hearing(self.last or self.model.stop_training)
-        super().on_train_end(logs)
-        self.callbacks = every
+        self._tell(super().on_train_end, self.last or self.model.stop_training, logs)
 
-    def _hearing(self, callers: bool) -> list[keras.callbacks.Callback]:
-        return [each for each in self.callbacks if callers or each not in self.callers]
+    def _tell(self, tell: Callable, callers: bool, logs) -> None:
+        every = self.callbacks
+        self.callbacks = [each for each in every if callers or each not in self.callers]
+        tell(logs)
+        self.callbacks = every
 
 
 def state_arrays(model: keras.Model) -> list[np.ndarray]:

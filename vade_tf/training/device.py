@@ -21,9 +21,7 @@ BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}  # of a processor that has instruct
 def strategy(name: str) -> tf.distribute.Strategy | None:
     """The strategy of a setting `distribute`, one a process; None for "none".
 
-    Args:
-        name: "none"; "mirrored", all devices of this machine: its GPUs, or its CPUs where there is none;
-            "multiworker", those of every machine of the cluster that the environment names. It waits for the others.
+    "mirrored" has all GPUs of this machine, or its CPUs; "multiworker" waits for the others of the cluster.
 
     Raises:
         InputError: there is no cluster, what the environment says of one is malformed, or TensorFlow was used before.
@@ -45,11 +43,7 @@ def strategy(name: str) -> tf.distribute.Strategy | None:
 
 
 def find_cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
-    """The cluster that the environment names, and the place of this process in it.
-
-    Raises:
-        InputError: it names none, or what it says is malformed.
-    """
+    """The cluster that the environment names, and the place of this process in it; an InputError if it names none."""
     resolvers, expected = tf.distribute.cluster_resolver, "TF_CONFIG of chief and workers, or a Slurm step"
     try:
         if os.environ.get("TF_CONFIG"):

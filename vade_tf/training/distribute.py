@@ -56,11 +56,7 @@ def check_batch_size(strategy: tf.distribute.Strategy | None, batch_size: int) -
 
 
 def from_chief(strategy: tf.distribute.Strategy | None, find: Callable[[], Arrays | None]) -> Arrays | None:
-    """What the chief finds, on every worker, bit for bit. All workers call this in the same order.
-
-    Args:
-        strategy: that of the fit; None, or one of a single process: it is found here.
-        find: gives arrays by name, or None; asked on the chief alone.
+    """What the chief's `find` gives, on every worker, bit for bit. All workers call this in the same order.
 
     Raises:
         ClusterError: a worker is gone.
@@ -75,12 +71,7 @@ def from_chief(strategy: tf.distribute.Strategy | None, find: Callable[[], Array
 
 
 class Shared:
-    """The chief's store on every worker: what is loaded is what the chief loads, and only the chief saves.
-
-    Args:
-        strategy: that of the fit.
-        store: the chief's; another worker's is not asked.
-    """
+    """The chief's store on every worker: what is loaded is what the chief loads, and only the chief saves."""
 
     def __init__(self, strategy: tf.distribute.Strategy, store: Store):
         self.strategy = strategy
@@ -100,12 +91,7 @@ class Shared:
 
 
 class Replicas:
-    """A copy of a compiled model on every device of a strategy, which makes the model's training steps.
-
-    Args:
-        strategy: that of the fit.
-        model: a `VaDE`, or a functional model with a loss.
-    """
+    """A copy of a compiled `VaDE` or functional model on every device, which makes the model's training steps."""
 
     def __init__(self, strategy: tf.distribute.Strategy, model: keras.Model):
         self.strategy = strategy
@@ -127,17 +113,13 @@ class Replicas:
     def train(self, span: range, steps: int, batches: tf.data.Dataset, calls: keras.callbacks.CallbackList) -> None:
         """As `keras.Model.fit` of the model: its epochs, with the callbacks and their logs.
 
-        The logs of an epoch are means over all rows, those of a batch over the slices of the first device here. Between
-        the beginning and the end of an epoch the weights of the model itself stay as they were.
+        The logs of an epoch are means over all rows, those of a batch over the slices of the first device here. Within
+        an epoch the weights of the model itself stay as they were.
 
         Args:
-            span: the epochs.
-            steps: of an epoch.
+            span, steps: the epochs, and the steps of each.
             batches: this worker's slices of the batches, one for each device after the other.
             calls: callbacks, on every worker; what they do to model and optimizer counts on the chief.
-
-        Raises:
-            ClusterError: a worker is gone.
         """
         model, logs = self.model, {}
         slices = iter(self.strategy.distribute_datasets_from_function(lambda context: batches.repeat()))

@@ -189,8 +189,4 @@ def check_code(code: np.ndarray) -> np.ndarray:
     return code
 
 
-READERS: dict[str, Callable[[VaDE, Rows], Reader]] = {
-    "columns": columns,
-    "directions": count_directions,
-    "code": code,
-}
+READERS = {"columns": columns, "directions": count_directions, "code": code}

@@ -153,8 +153,7 @@ def begin(
 
     Args:
         x, settings, hints, store, reporter, callbacks, init, networks: see `recipe.fit`.
-        system, epochs, updates, pretrains: of a system that is not VaDE: its name, its epochs on many rows or its
-            updates (see `Settings.resolve`), and whether it starts from the autoencoder.
+        system, epochs, updates, pretrains: of a system that is not VaDE (see `Settings.resolve`).
 
     Raises:
         InputError: rows, settings, hints or networks that cannot be used; it names the argument.

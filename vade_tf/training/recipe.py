@@ -121,10 +121,7 @@ def choose(fitting: Fitting) -> tuple[Fitting, Choice]:
 
 
 def start(fitting: Fitting) -> np.ndarray:
-    """Find the soft partition and the starting mixture, and give the latter to the model.
-
-    Args:
-        fitting: its model's prior is changed in place.
+    """Find the soft partition and the starting mixture, and give the latter to the model's prior.
 
     Returns:
         P [n, K], its groups named as the hints where there are any.

@@ -32,10 +32,9 @@ class Classifier(keras.Model):
     """p(c | image), [batch, K], that learns P and, once `taught` is False, follows its own answers.
 
     Args:
-        scale: function of raw rows to float32 rows [batch, D].
-        share: of each group, [K].
+        scale, share: function of raw rows to float32 rows [batch, D]; share of each group, [K].
         radius: Euclidean length of a change of pixels that must not change the answer.
-        seed, precision: of its weights and of the directions that are tried; dtype policy of the hidden layers.
+        seed, precision: of weights and directions that are tried; dtype policy of the hidden layers.
     """
 
     def __init__(self, scale, share: np.ndarray, radius: float, seed: int, precision: str):
@@ -114,10 +113,7 @@ def sharpened(fitting: Fitting, P: np.ndarray) -> np.ndarray | None:
     """The answers of a classifier that has learnt P, float16 [n, K]; None where it found other groups instead.
 
     It is to move borders. Where it moves more than that, the images have no clear ones, and what it finds is no better.
-
-    Args:
-        fitting: its `settings.self_train_epochs` are trained, on its images as VaDE's encoder reads them.
-        P: as it is, [n, K]; the numbers of the groups stay.
+    It reads images as VaDE's encoder does. The numbers of the groups stay those of P [n, K].
     """
     classifier = _trained(fitting, P)
     if not all_finite(classifier):

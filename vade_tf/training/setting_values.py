@@ -34,16 +34,14 @@ def checked(name: str, value, hint, metadata):
 
 def _expected(kind, metadata) -> str:
     """What a field of a kind may hold, in words."""
-    least, words = metadata.get("least"), [f" or {word}" for word in metadata.get("words", ())]
+    least = metadata.get("least")
     if kind is int:
-        return f"a whole number of at least {least or 0}{''.join(words)}"
+        return " or ".join([f"a whole number of at least {least or 0}", *metadata.get("words", ())])
     if kind is float:
         return "a positive number" if least is None else f"a number of at least {least:g}"
-    if kind is bool:
-        return "True or False"
     if kind is str:
         return f"one of {', '.join(metadata['choices'])}" if metadata.get("choices") else "text that is not empty"
-    return f"whole numbers of at least 1, as in {metadata.get('example')}"
+    return "True or False" if kind is bool else f"whole numbers of at least 1, as in {metadata.get('example')}"
 
 
 def _whole_number(value, metadata) -> int:
@@ -54,10 +52,9 @@ def _whole_number(value, metadata) -> int:
 
 
 def _number(value, metadata) -> float:
-    if isinstance(value, str | bool | np.bool_):
-        raise TypeError(value)
     number, least = float(value), metadata.get("least")
-    if not (number > 0 if least is None else number >= least) or number == math.inf:
+    wrong = isinstance(value, str | bool | np.bool_) or number == math.inf
+    if wrong or not (number > 0 if least is None else number >= least):
         raise ValueError(value)
     return number
 
@@ -70,7 +67,7 @@ def _truth(value, metadata) -> bool:
 
 def _text(value, metadata) -> str:
     text = os.fspath(value)
-    if not isinstance(text, str) or not text or text not in (metadata.get("choices") or (text,)):
+    if not text or text not in (metadata.get("choices") or (text,)):
         raise ValueError(value)
     return text
 

@@ -28,28 +28,23 @@ SAMPLE_ROWS = 5000  # rows that are looked at where a look at all would cost mor
 
 # Jiang et al., section 4.1 and the authors' code; the diagonal GMM on the pretrained code is their start.
 # What is no field of `Settings` is one of `Resolved`.
+PAPER_LENGTHS = {"hidden": HIDDEN, "batch_size": 100, "pretrain_epochs": 50, "epochs": 300}
+PAPER_RATE = {"schedule": "step", "decay": 0.9, "decay_epochs": 10, "adam_epsilon": 1e-4}
+PAPER_START = {"augment": "none", "init": "gmm", "guide_epochs": 0, "validation_rows": 0}
 RECIPES: dict[str, dict] = {
     "robust": {"schedule": "cosine", "augment": "digits", "init": AUTO},
-    "paper": {
-        "hidden": HIDDEN,
-        "batch_size": 100,
-        "pretrain_epochs": 50,
-        "epochs": 300,
-        "schedule": "step",
-        "decay": 0.9,
-        "decay_epochs": 10,
-        "adam_epsilon": 1e-4,
-        "augment": "none",
-        "init": "gmm",
-        "guide_epochs": 0,
-        "validation_rows": 0,
-    },
+    "paper": {**PAPER_LENGTHS, **PAPER_RATE, **PAPER_START},
 }
 
 
 def option(default, text: str, **more) -> Any:
-    """A setting with its description and, where it has them: choices, the least number it may be, and `expert`."""
+    """A setting with its description and, where it has them, its choices or the least number it may be."""
     return field(default=default, metadata={"help": text, **more})
+
+
+def expert(default, text: str, **more) -> Any:
+    """An `option` that `--help` leaves to `--help-all`."""
+    return option(default, text, expert=True, **more)
 
 
 @dataclass(frozen=True)
@@ -69,11 +64,10 @@ class Settings:
     hidden: tuple[int, ...] | None = option(
         None, "widths of the encoder (500,500,2000; less for few rows or columns)", example="500,500,2000"
     )
-    network: str = option(
+    network: str = expert(
         AUTO,
         "networks of images (auto: conv for fewer than 50,000 images of 12 to 32 pixels a side, unless hidden is set)",
         choices=(AUTO, "dense", "conv"),
-        expert=True,
     )
     likelihood: str = option(
         AUTO,
@@ -85,61 +79,42 @@ class Settings:
     )
     pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30; recipe paper: 50; 0: none)")
     epochs: int | None = option(None, "epochs of VaDE (10, 20 with self_train_epochs; recipe paper: 300)", least=1)
-    validation_rows: int | None = option(
-        None,
-        "rows without a gradient, which end pretraining and give the variance of p(x|z) (a tenth of fewer than 50,000 "
-        "rows, 20 to 2,000; none without a variance; 0: none)",
-        expert=True,
+    validation_rows: int | None = expert(
+        None, "rows that end pretraining and give the variance of p(x|z) (a tenth of fewer than 50,000; 0: none)"
     )
     learning_rate: float = option(2e-3, "Adam's learning rate at the start of each phase")
-    schedule: str = option(
+    schedule: str = expert(
         None,
         "of the learning rate: cosine to 5 %, step: times 0.9 every 10 epochs down to a tenth, or constant",
         choices=("cosine", "step", "constant"),
-        expert=True,
     )
     augment: str = option(
         None,
-        "augmentation of the images that the encoder reads; digits: rotate, zoom and shift; photos: mirror, crop and "
-        "change colours",
+        "what is done to images; digits: rotate, zoom and shift; photos: mirror, crop and change colours",
         choices=("digits", "photos", "none"),
     )
-    init: str = option(
+    init: str = expert(
         None,
-        "start; auto: by the kind of the rows (docs/training.md); gmm, kmeans, spectral: of the code",
+        "start; auto: by the kind of the rows; gmm, kmeans, spectral: of the code",
         choices=METHODS,
-        expert=True,
     )
-    guide_epochs: int | None = option(
-        None, "epochs in which a cross-entropy holds each row to the start (all)", expert=True
+    guide_epochs: int | None = expert(None, "epochs in which a cross-entropy holds each row to the start (all)")
+    regroups: int | None = expert(
+        None, "how often a start on the code is recomputed in these epochs (3; 1 with self_train_epochs)"
     )
-    regroups: int | None = option(
-        None,
-        "how often a start on the code is recomputed during these epochs (3; 1 with self_train_epochs)",
-        expert=True,
+    self_train_epochs: int | None = expert(
+        None, "epochs of a classifier that sharpens the start (20 for 50,000 and more small grey images; 0: none)"
     )
-    self_train_epochs: int | None = option(
-        None,
-        "epochs of a classifier of augmented images that sharpens the start (20 for 50,000 and more grey images of at "
-        "most 32 pixels a side, unless epochs, guide_epochs or regroups is set; 0: none)",
-        expert=True,
-    )
-    guide_weight: float = option(
-        20.0, "weight of that cross-entropy, and of hints, in the loss", least=0.0, expert=True
-    )
+    guide_weight: float = expert(20.0, "weight of that cross-entropy, and of hints, in the loss", least=0.0)
     seed: int = option(0, "seed of everything random")
-    precision: str = option(
-        AUTO,
-        "precision of the hidden layers; auto: the fastest that the device has instructions for",
-        choices=PRECISIONS,
-        expert=True,
+    precision: str = expert(
+        AUTO, "of the hidden layers; auto: the fastest that the device has instructions for", choices=PRECISIONS
     )
-    jit: str = option(AUTO, "compile the step with XLA; auto: on a GPU", choices=(AUTO, "on", "off"), expert=True)
-    distribute: str = option(
+    jit: str = expert(AUTO, "compile the step with XLA; auto: on a GPU", choices=(AUTO, "on", "off"))
+    distribute: str = expert(
         "none",
         "share every batch among devices; mirrored: all of this machine, multiworker: those of a cluster",
         choices=("none", "mirrored", "multiworker"),
-        expert=True,
     )
 
     def __post_init__(self):
@@ -155,7 +130,6 @@ class Settings:
             raise InputError("jit", "'auto' or 'off' where devices share a step", "'on'", "set distribute to none")
 
     def _preset(self) -> dict:
-        """What the recipe sets."""
         return RECIPES[self.recipe]
 
     def opening(self) -> typing.Self:
