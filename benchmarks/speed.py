@@ -34,7 +34,7 @@ from vade_tf.data import observations, pipeline
 from vade_tf.data.augmentation import Augmentation
 from vade_tf.model import choice, networks
 from vade_tf.model.optimizer import FusedAdam
-from vade_tf.training import autoencoder, build, device, execution
+from vade_tf.training import autoencoder, build, device, loop
 from vade_tf.training.settings import Settings
 
 UNMOVED = "fit without augmentation"
@@ -79,7 +79,7 @@ def our_phase(phase: str, rows: int, batch_size: int, precision: str):
     steps = pipeline.steps_per_epoch(rows, batch_size)
 
     def epoch() -> None:
-        with execution.several_at_once(settings, trained, steps, []):
+        with loop.several_at_once(settings, trained, steps, []):
             trained.fit(batches, **more, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)
 
     return epoch

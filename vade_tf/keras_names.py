@@ -2,13 +2,13 @@
 
 Keras finds the classes of a .keras file in a registry that their decorators fill in when their modules are imported.
 Those modules import TensorFlow, which takes seconds, and `import vade_tf` does not wait for it. So a stand-in for each
-class goes into the registry, at once or as soon as Keras is imported; it imports the class when a file names it, and
-the decorator then puts the class itself in its place.
+class goes into the registry as soon as Keras is imported; it imports the class when a file names it, and the decorator
+then puts the class itself in its place.
 """
 
 import importlib
-import importlib.abc
-import sys
+
+import wrapt
 
 HOMES = {
     "VaDE": "vade_tf.model.vade",
@@ -30,14 +30,11 @@ HOMES = {
 
 def announce() -> None:
     """Register the stand-ins now, if Keras is there, or when it comes."""
-    if "keras" in sys.modules:
-        _register()
-    else:
-        sys.meta_path.insert(0, _WhenKerasComes())
+    wrapt.register_post_import_hook(_register, "keras")
 
 
-def _register() -> None:
-    registry = sys.modules["keras"].saving.get_custom_objects()
+def _register(keras) -> None:
+    registry = keras.saving.get_custom_objects()
     for name, home in HOMES.items():
         registry.setdefault(f"vade_tf>{name}", _stand_in(name, home))
 
@@ -48,24 +45,3 @@ def _stand_in(name: str, home: str) -> type:
         return getattr(importlib.import_module(home), name).from_config(config, **more)
 
     return type(name, (), {"from_config": classmethod(from_config)})
-
-
-class _WhenKerasComes(importlib.abc.MetaPathFinder):
-    """Lets the other finders find Keras, and registers the stand-ins once it is loaded."""
-
-    def find_spec(self, fullname, path, target=None):
-        if fullname != "keras":
-            return None
-        others = (finder.find_spec(fullname, path, target) for finder in sys.meta_path if finder is not self)
-        spec = next((spec for spec in others if spec is not None), None)
-        if spec is not None and spec.loader is not None:
-            load = spec.loader.exec_module
-
-            def exec_module(module):
-                load(module)
-                if self in sys.meta_path:
-                    sys.meta_path.remove(self)
-                _register()
-
-            spec.loader.exec_module = exec_module  # type: ignore[method-assign]
-        return spec

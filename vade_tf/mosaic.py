@@ -6,16 +6,11 @@ import numpy as np
 
 
 def mosaic(images: np.ndarray, columns: int | None = None, gap: int = 1, gap_value: float = 1.0) -> np.ndarray:
-    """Lay images out row by row.
+    """Lay images [n, height, width] or [n, height, width, channels] out row by row, as one image.
 
     Args:
-        images: [n, height, width], or [n, height, width, channels].
         columns: images side by side; default as many as make it about square.
-        gap: pixels between two images.
-        gap_value: their value, and that of places without an image.
-
-    Returns:
-        One image, [rows * (height + gap) - gap, columns * (width + gap) - gap], with the same channels.
+        gap, gap_value: pixels between two images; their value, and that of places without an image.
     """
     n, height, width, *channels = images.shape
     columns = columns or math.ceil(math.sqrt(n))

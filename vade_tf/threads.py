@@ -50,10 +50,10 @@ def one_thread() -> Iterator[None]:
                     _let_any_thread()
 
 
-def in_threads(function: Callable[[int], T], numbers: Iterable[int], tell: Callable[[], None]) -> list[T]:
-    """What a function gives for each of some numbers: several at once, each on one thread; `tell` is called after each.
+def in_threads(function: Callable[[int], T], numbers: Iterable[int], advance: Callable[[], None]) -> list[T]:
+    """What a function gives for each number, in their order: several at once, each on one thread.
 
-    Found is the same however many run at once, and stands in the order of the numbers.
+    `advance` is called after each. Found is the same however many run at once.
     """
 
     def alone(number: int) -> T:
@@ -64,7 +64,7 @@ def in_threads(function: Callable[[int], T], numbers: Iterable[int], tell: Calla
     with one_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
         for each in pool.map(alone, numbers):
             found.append(each)
-            tell()
+            advance()
     return found
 
 

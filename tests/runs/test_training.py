@@ -59,9 +59,7 @@ def test_the_run_folder_holds_what_it_promises(data, whole):
     files = [p.relative_to(whole) for p in whole.rglob("*") if p.is_file()]
     assert Served(whole / "export" / "1").predict(np.zeros((2, 64))).shape == (2, 3)
     names = {str(file) for file in files if file.parts[0] not in ("tensorboard", "export")}
-    kept = {
-        f"checkpoints/{name}.npz" for name in ("fingerprint", "pretrained", "seconds", "start", "partition", "guided")
-    }
+    kept = {f"checkpoints/{name}.npz" for name in ("fingerprint", "pretrained", "seconds", "start", "partition")}
     written = {"config.json", "data.json", "assignments.csv", "metrics.csv", "metrics.json", "model.keras"}
     assert names == kept | written | {".lock"}
     rows = rows_of(whole)

@@ -1,6 +1,6 @@
-"""What `auto` means on machines that are not at hand, and that what it means there runs here."""
+"""What `auto` means on machines that are not at hand, that it runs here; who is in a cluster, by TF_CONFIG or Slurm."""
 
-from types import SimpleNamespace
+import json
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.data.observations import observe
 from vade_tf.errors import InputError
-from vade_tf.training import build, device, execution, recipe
+from vade_tf.training import build, device, recipe
 from vade_tf.training.settings import Settings
 
 
@@ -37,13 +37,6 @@ def test_unlike_gpus_get_what_the_least_able_of_them_can(monkeypatch):
     assert device.resolve_precision("auto") == "mixed_float16"
 
 
-def test_weights_in_bfloat16_which_no_file_gives_back_are_refused(monkeypatch):
-    monkeypatch.setattr(keras.config, "dtype_policy", lambda: keras.DTypePolicy("bfloat16"))
-    with pytest.raises(InputError, match="^precision: expected .* float32, got bfloat16.*mixed_bfloat16"):
-        device.resolve_precision("auto")
-    assert device.resolve_precision("float32") == "float32"
-
-
 @pytest.mark.parametrize(
     ("flags", "precision"),
     [((), "float32"), (("avx2", "avx512f"), "float32"), (("avx512_bf16",), "mixed_bfloat16"),
@@ -65,21 +58,6 @@ def test_auto_follows_the_global_policy_where_it_was_set(monkeypatch, policy):
     monkeypatch.setattr(keras.config, "dtype_policy", lambda: keras.DTypePolicy(policy))
     assert device.resolve_precision("auto") == policy
     assert device.resolve_precision("float32") == "float32"
-
-
-def test_with_a_gpu_the_steps_of_the_papers_networks_are_made_several_at_once(monkeypatch):
-    model, settings = (
-        keras.Sequential([keras.Input((784,)), keras.layers.Dense(4000)]),
-        Settings(clusters=10, network="dense"),
-    )
-    model.compile("sgd", "mse")
-    found = []
-    for gpus in ([], ["a GPU"]):
-        monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind, gpus=gpus: gpus)
-        with execution.several_at_once(settings.resolve(70_000, 784), model, 274, []):
-            found.append(model.steps_per_execution)
-        assert model.steps_per_execution == 1
-    assert found == [1, 2]  # 274 = 2 * 137
 
 
 @pytest.mark.long
@@ -104,13 +82,11 @@ def test_what_a_gpu_of_before_2020_is_given_runs_on_this_cpu(rng):
     np.testing.assert_allclose(model.elbo(x), single.elbo(x), rtol=0.02)
 
 
-@pytest.mark.parametrize("devices", [1, 2])
-def test_half_precision_is_not_shared_among_devices(devices):
+def test_half_precision_is_not_shared_among_devices():
     """Keras skips a step by what the first of them finds; and a fit of several may go on on one."""
-    strategy = SimpleNamespace(num_replicas_in_sync=devices)
-    assert device.shared_precision("mixed_float16", strategy) == "float32"
-    assert device.shared_precision("mixed_bfloat16", strategy) == "mixed_bfloat16"
-    assert device.shared_precision("mixed_float16", None) == "mixed_float16"
+    assert device.resolve_precision("mixed_float16", shared=True) == "float32"
+    assert device.resolve_precision("mixed_bfloat16", shared=True) == "mixed_bfloat16"
+    assert device.resolve_precision("mixed_float16") == "mixed_float16"
 
 
 @pytest.mark.parametrize(("policy", "kept"), [("mixed_bfloat16", "mixed_bfloat16"), ("float64", "auto")])
@@ -120,3 +96,57 @@ def test_a_run_keeps_a_precision_that_it_can_read_back(monkeypatch, policy, kept
     assert device.pinned("auto") == kept
     assert Settings(clusters=2, precision=device.pinned("auto")).precision == kept
     assert device.pinned("float32") == "float32"
+
+
+HOSTS = ["a:1", "b:1", "c:1"]
+
+
+def told(hosts=None, kind="worker", index=1) -> str:
+    return json.dumps(
+        {
+            "cluster": {"worker": HOSTS if hosts is None else hosts, "ps": ["d:1"]},
+            "task": {"type": kind, "index": index},
+        }
+    )
+
+
+def test_tf_config_names_the_workers_and_this_one(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", told())
+    found = device.find_cluster()
+    assert found.cluster_spec().as_dict()["worker"] == HOSTS
+    assert (found.task_type, found.task_id) == ("worker", 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "[]",
+        "{}",
+        told(index=3),
+        told(kind="ps", index=0),
+        told(hosts=3),
+        told(kind="chief", index=0),
+    ],
+)
+def test_a_malformed_tf_config_is_one_line(monkeypatch, text):
+    monkeypatch.setenv("TF_CONFIG", text)
+    with pytest.raises(InputError, match="^distribute: expected TF_CONFIG") as error:
+        device.find_cluster()
+    assert "\n" not in str(error.value)
+
+
+def test_a_slurm_step_names_the_workers(monkeypatch):
+    step = {"PROCID": "2", "STEP_NODELIST": "n[1-2]", "STEP_NUM_TASKS": "4", "STEP_TASKS_PER_NODE": "2(x2)"}
+    for name, value in step.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    found = device.find_cluster()
+    assert len(found.cluster_spec().as_dict()["worker"]) == 4
+
+
+def test_without_a_cluster_multiworker_is_one_line(monkeypatch):
+    for name in ("TF_CONFIG", "SLURM_STEP_NODELIST"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(InputError, match="^distribute: expected TF_CONFIG .*neither"):
+        device.strategy("multiworker")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from small_fits import begin, sixty
 
 from vade_tf.data import pipeline
-from vade_tf.training import guidance, partitions, recipe, selftraining
+from vade_tf.training import guidance, partitions, posterior, recipe, selftraining
 from vade_tf.training.store import Memory, State
 
 
@@ -161,3 +161,15 @@ def test_the_caller_s_callbacks_hear_of_one_training(x, regrouped):
     guidance.guide(fitting, all_in(0))
     assert heard == ["begin", "end"]
     assert [row["epoch"] for row in fitting.rows] == [1, 2, 3]
+
+
+Y = np.arange(60) % 3
+
+
+@pytest.mark.parametrize(
+    ("found", "told"), [((Y + 1) % 3, False), (np.zeros(60, int), True), (np.where(np.arange(60) < 12, 0, Y), True)]
+)
+def test_clusters_that_are_not_the_groups_of_p_are_told(x, monkeypatch, found, told):
+    """Names are nothing."""
+    monkeypatch.setattr(posterior, "model_groups", lambda model, rows: found)
+    assert bool(guidance.lost_groups(begin(x), 0.7 * np.eye(3)[Y] + 0.1)) == told

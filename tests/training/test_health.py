@@ -78,7 +78,7 @@ def test_nothing_overlaps_or_is_wrong_in_good_use(signals):
 
 def test_signals_are_means_over_rows(small_model, rng):
     model, x = small_model(), rng.uniform(size=(60, 12)).astype("f4")
-    found = health.Watch(x, 4, 0).signals(model)
+    found = health.signals(model, x)
     gamma = model.predict(x, verbose=0).astype("f8")
     m, log_s2 = (part.numpy() for part in model.encode(x))
     np.testing.assert_allclose(found.share, gamma.mean(axis=0), rtol=1e-4)
@@ -86,41 +86,6 @@ def test_signals_are_means_over_rows(small_model, rng):
     np.testing.assert_allclose(found.activity, m.var(axis=0) / (m.var(axis=0) + np.exp(log_s2).mean(axis=0)), rtol=1e-4)
     terms = model.elbo_terms(x, np.zeros((60, 3), "f4"))
     assert found.rate_z == pytest.approx(float(np.mean(terms["rate_z"])), rel=0.1)  # by gamma at z = m
-
-
-@pytest.fixture
-def emptied(small_model, rng):
-    """A model one of whose components is out of reach, and rows."""
-    model = small_model()
-    model.guide_weight.assign(0.0)
-    mu = model.prior.mu.numpy()
-    mu[1] = 1e3
-    model.prior.mu.assign(mu)
-    return model, rng.uniform(size=(60, 12)).astype("f4")
-
-
-def test_an_unused_component_gets_one_new_start_at_the_row_explained_worst(emptied):
-    model, x = emptied
-    watch = health.Watch(x, 4, 0)
-    m = model.encode(x)[0].numpy()
-    worst = np.argmin(health.elbo.bound(model.elbo_terms(x, np.zeros((60, 3), "f4"))))
-    near = np.argsort(np.sum((m - m[worst]) ** 2, axis=1))[: 60 // 8]
-    columns = watch.after_epoch(model, [], late=False)
-    moved = [int(c) for c in columns["reseeded"].split()]
-    np.testing.assert_allclose(model.prior.mu.numpy()[moved[0]], m[near].mean(axis=0), atol=1e-5)
-    model.prior.mu.assign(np.where(np.arange(4)[:, None] == 1, 1e3, model.prior.mu.numpy()))
-    assert "reseeded" not in watch.after_epoch(model, [{"reseeded": "0 1 2 3"}], late=False)
-    assert np.exp(model.prior.parameters[0]).sum() == pytest.approx(1)
-
-
-@pytest.mark.parametrize(("weight", "late"), [(20.0, False), (0.0, True)])
-def test_no_new_start_while_guided_or_late(emptied, weight, late):
-    model, x = emptied
-    model.guide_weight.assign(weight)
-    columns = health.Watch(x, 4, 0).after_epoch(model, [], late)
-    assert "reseeded" not in columns
-    assert model.prior.mu.numpy()[1, 0] == 1e3
-    assert columns["components_used"] < 4
 
 
 class Poison(keras.callbacks.Callback):

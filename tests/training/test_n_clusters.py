@@ -5,8 +5,7 @@ import pytest
 from sklearn.cluster import KMeans
 
 from vade_tf.seeding import Stream, generator, several
-from vade_tf.training.n_clusters import choose_number, load_choice, numbers_tried, prediction_strength
-from vade_tf.training.store import Memory
+from vade_tf.training.n_clusters import choose_number, prediction_strength
 
 
 def blobs(rng, k, n=600):
@@ -42,11 +41,3 @@ def test_strength_is_the_paper_s_by_looking_at_every_pair(rng):
             found.append(min(shares))
     assert prediction_strength(x, [k], 5)[0] == pytest.approx(np.mean(found))
     assert 0 < np.mean(found) < 1
-
-
-def test_a_choice_is_found_again_in_its_store():
-    store, tried, strength = Memory(), np.array(numbers_tried(60)), np.array([1.0, 0.85, 0.9, 0.3, 0.81, 0.2])
-    assert load_choice(store, 60) is None
-    store.save("clusters", {"tried": tried, "strength": strength})
-    assert load_choice(store, 60) == choose_number(tried, strength)
-    assert load_choice(store, 60).n_clusters == 5

@@ -1,10 +1,14 @@
-"""P of many rows from some of them, P on the code as training goes on, and K on the rows that a start reads."""
+"""P of many rows from some of them, P on the code as training goes on, and texts' further autoencoders, which vote."""
 
 import numpy as np
 import pytest
+import scipy.sparse
+from sklearn.feature_extraction.text import TfidfTransformer
 from small_fits import Steps, begin, sixty
 
 from vade_tf.training import partitions, spectral
+from vade_tf.training.fitting import begin as begin_texts
+from vade_tf.training.settings import Settings
 
 
 @pytest.fixture
@@ -65,3 +69,49 @@ def test_each_start_reads_its_space(rng, monkeypatch, init, widths):
     )
     assert reporter.phases == [("init", spectral.N_DRAWS if init == "spectral" else 1)]
     assert partitions.found_on_code(fitting) == (init != "auto")
+
+
+TEXTS = {"clusters": 3, "hidden": (8,), "latent_dim": 2, "pretrain_epochs": 1, "epochs": 1, "precision": "float32"}
+
+
+def texts(rng):
+    """TF-IDF of 120 texts of three subjects in 400 words, sparse."""
+    words = rng.random((120, 400)) < np.where(np.arange(400) % 3 == np.arange(120)[:, None] % 3, 0.2, 0.02)
+    return TfidfTransformer().fit_transform(scipy.sparse.csr_matrix(words.astype("f4"))).astype("f4")
+
+
+@pytest.fixture
+def fitting(rng, monkeypatch):
+    monkeypatch.setattr(spectral, "N_DRAWS", 2)
+    return begin_texts(texts(rng), Settings(**TEXTS))
+
+
+def test_few_texts_alone_have_further_autoencoders(fitting, rng, monkeypatch):
+    assert fitting.data.kind == "texts"
+    assert partitions.has_ensemble(fitting)
+    assert not partitions.has_ensemble(begin_texts(texts(rng), Settings(**{**TEXTS, "pretrain_epochs": 0})))
+    assert not partitions.has_ensemble(begin_texts(rng.normal(size=(120, 400)), Settings(**TEXTS)))
+    monkeypatch.setattr(partitions, "MAX_TEXTS", 119)
+    assert not partitions.has_ensemble(fitting)
+
+
+def test_their_draws_are_kept_and_taken_again(fitting, monkeypatch, eager):
+    draws = partitions.text_draws(fitting)
+    assert len(draws) == 4
+    assert all(draw.shape == (120,) and set(draw.tolist()) <= {0, 1, 2} for draw in draws)
+    monkeypatch.setattr(partitions.autoencoder, "pretrain", lambda fitting: pytest.fail("it was trained again"))
+    np.testing.assert_array_equal(partitions.text_draws(fitting), draws)
+
+
+def test_they_read_the_words_that_most_texts_have(rng, fitting, monkeypatch, eager):
+    read, own = [], partitions.begin
+    monkeypatch.setattr(partitions, "N_WORDS", 50)
+    monkeypatch.setattr(
+        partitions, "begin", lambda data, *given, **more: read.append(data.x) or own(data, *given, **more)
+    )
+    partitions.text_draws(fitting)
+    x = texts(np.random.default_rng(0)).toarray()
+    often = np.sort((x > 0).sum(axis=0))[::-1][:50]
+    for each in read:
+        assert np.sort((each[:] > 0).sum(axis=0))[::-1].tolist() == often.tolist()
+    assert len(read) == partitions.N_AUTOENCODERS - 1

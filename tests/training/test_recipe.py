@@ -1,4 +1,4 @@
-"""What the recipe does with a fit: who reads the augmented rows, the mixture's last word, the optimizer, new starts."""
+"""What the recipe does with a fit: who reads the augmented rows, the mixture's last word, the optimizer."""
 
 import keras
 import numpy as np
@@ -150,32 +150,3 @@ def test_samples_spread_by_sigma_and_not_by_its_square(system):
         x = model.sample(np.full(20_000, c), seed=3).numpy()
         np.testing.assert_allclose(x.mean(axis=0), mu[c], atol=0.1)
         np.testing.assert_allclose(x.std(axis=0), sigma[c], rtol=0.03)
-
-
-class Empty(keras.callbacks.Callback):
-    """Puts components of VaDE out of reach: {epoch: component}, epochs from 1."""
-
-    def __init__(self, when):
-        super().__init__()
-        self.when = when
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.component = self.when.get(epoch + 1) if isinstance(self.model, VaDE) else None
-
-    def on_train_batch_end(self, batch, logs=None):
-        if self.component is not None:
-            mu = self.model.prior.mu.numpy()
-            mu[self.component] = 1e3
-            self.model.prior.mu.assign(mu)
-
-
-def test_a_component_that_empties_in_the_second_half_gets_no_new_start():
-    """The third of six epochs is the first after which half of them are done."""
-    x = (6 * np.repeat(np.eye(3), 3, axis=1)[np.arange(60) % 3]).astype("f4")
-    x += np.random.default_rng(0).normal(size=x.shape).astype("f4")
-    settings = Settings(clusters=3, pretrain_epochs=0, epochs=6, guide_epochs=0, learning_rate=1e-4, **SMALL)
-    fitted = recipe.fit(x, settings, callbacks=[Empty({2: 1, 3: 2})])
-    assert [row.get("reseeded") for row in fitted.history] == [None, "1", None, None, None, None]
-    reach = np.abs(fitted.model.prior.mu.numpy()).max(axis=1)
-    assert reach[1] < 100
-    assert reach[2] > 900

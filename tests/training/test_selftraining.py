@@ -41,9 +41,9 @@ def test_wrong_groups_of_a_few_images_are_put_right(bars, rng, monkeypatch):
     images, kind = bars
     groups = np.where(rng.random(300) < 0.15, (kind + 1) % 3, kind).astype("i4")
     assert np.mean(groups == kind) < 0.9
-    usual, agreement, agreed = selftraining.MIN_AGREEMENT, selftraining.adjusted_rand_score, []
+    usual, agreement, agreed = selftraining.partitions.MIN_AGREEMENT, selftraining.adjusted_rand_score, []
     monkeypatch.setattr(selftraining, "adjusted_rand_score", lambda *of: agreed.append(agreement(*of)) or agreed[-1])
-    monkeypatch.setattr(selftraining, "MIN_AGREEMENT", 0.5)
+    monkeypatch.setattr(selftraining.partitions, "MIN_AGREEMENT", 0.5)
     monkeypatch.setattr(selftraining, "UNITS", 64)
     fitting = begin(images, **SETTINGS)
     found = sharpened(fitting, one_hot(groups))

@@ -11,8 +11,8 @@ from vade_tf.data.observations import observe
 from vade_tf.model.counts import Counts
 from vade_tf.model.observation import NOISE_RATE
 from vade_tf.training import validation
+from vade_tf.training.distribute import Replicas
 from vade_tf.training.guidance import guide
-from vade_tf.training.replicas import Replicas
 from vade_tf.training.store import Memory
 
 

@@ -178,12 +178,12 @@ def _work(
     with starting():
         from vade_tf.runs import study  # noqa: F401  all that the work needs
         from vade_tf.runs.folder import Run
-        from vade_tf.training import cluster
+        from vade_tf.training import device
 
         if kind == "clusters":
             from vade_tf.report import figures  # matplotlib, which the other runs do without
         if kind is None:  # TensorFlow joins a cluster now or not at all
-            cluster.strategy((config or Run.open(folder, "resume").config).distribute)
+            device.strategy((config or Run.open(folder, "resume").config).distribute)
 
     terminal = Terminal(evaluate=typed(prog, "evaluate"))
     with contextlib.nullcontext() if options.quiet else terminal as reporter:

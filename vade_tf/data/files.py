@@ -14,7 +14,6 @@ from vade_tf.data.observations import build, check_shape
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import LINES, Texts
 from vade_tf.errors import InputError, check_form
-from vade_tf.paths import usable
 
 ARRAYS: dict[str, Callable] = {".npy": arrays.read_npy, ".npz": arrays.read_npz, ".h5": arrays.read_h5}
 TABLES = (*tables.TEXTS, ".parquet")
@@ -112,7 +111,7 @@ def load_file(
 
 def locate(path: str) -> tuple[Path, str]:
     """A file and which kind it is: the ending of its name, or "folder"; an InputError where it is of another kind."""
-    file = usable(path, "data")
+    file = Path(path)
     kind = "folder" if file.is_dir() else tables.ending(file)
     if kind not in (*KINDS, "folder"):
         raise InputError("data", f"a file ending in {', '.join(KINDS)}, or a folder of images", path)

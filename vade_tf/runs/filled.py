@@ -15,7 +15,7 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.runs.rows import RunRows
 from vade_tf.systems import registry
-from vade_tf.training import arguments, build, device
+from vade_tf.training import arguments, device
 from vade_tf.training.settings import AUTO, RECIPES
 from vade_tf.training.store import Pretrained
 
@@ -29,7 +29,6 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         InputError: the likelihood or other settings do not fit the rows and their hints, or the run named by
             `config.pretrained` cannot lend its autoencoder.
     """
-    arguments.validate_widths(config)
     likelihood = choice.choose(rows.dataset)
     if config.pretrained is not None:
         pretrained_by(config, rows.dataset)
@@ -42,7 +41,6 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
     about = {"sharpens": arguments.sharpens(rows.dataset, likelihood), "learns_variance": likelihood.learns_variance}
     settings = config.opening().resolve(*rows.dataset.x.shape, convolves=network == "conv", **about)
     settings = replace(settings, network=network)
-    build.check_memory(rows.dataset.x.shape[1], settings, rows.dataset.image_shape)
     arguments.validate_together(rows.dataset, likelihood, settings, rows.hints)
     registry.check(config.model, rows.dataset, settings)
     return replace(
@@ -74,7 +72,7 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
         theirs, mine = getattr(run.config, name), getattr(config, name)
         if mine not in (None, AUTO, theirs, RECIPES[config.recipe].get(name)):
             raise InputError(name, f"{theirs}, which the autoencoder of {run.path} has", str(mine), "leave it out")
-    lent = Pretrained.load(run, len(dataset.x))
+    lent = Pretrained.load(run)
     mine = json.loads(json.dumps(choice.choose(dataset).config()))
     if lent is not None and lent.likelihood != mine:
         raise InputError("likelihood", f"{lent.likelihood}, for which {run.path} was pretrained", str(mine))

@@ -29,7 +29,7 @@ from vade_tf.errors import InputError, cited
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.location import check_unused
 from vade_tf.storage import whole, write_whole
-from vade_tf.training.store import COLUMNS, TEXT_COLUMNS
+from vade_tf.training.store import COLUMNS
 
 COPY_AGAIN = "copy the run folder again"
 SCORES, BOUND = ("acc", "nmi", "ari"), ("elbo", "distortion", "rate_z", "rate_c")
@@ -208,7 +208,7 @@ class Run:
         try:
             with file.open(newline="", encoding="utf-8") as stream:
                 return [
-                    {name: text if name in TEXT_COLUMNS else float(text) for name, text in row.items() if text != ""}
+                    {name: text if name == "phase" else float(text) for name, text in row.items() if text != ""}
                     for row in csv.DictReader(stream)
                 ]
         except (ValueError, TypeError, csv.Error) as error:

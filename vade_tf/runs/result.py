@@ -12,7 +12,7 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.sparse import Rows, part
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import BOUND, SCORES
-from vade_tf.training import callbacks, cluster, device, partitions
+from vade_tf.training import callbacks, device, partitions
 from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.fitting import Fitted
 from vade_tf.training.loop import PLAIN_VAE
@@ -92,7 +92,7 @@ def summarise(
         "epochs": {"pretrain": pretrained or None, "fit": trained},
         "seconds": {name: round(value, 1) for name, value in fitted.seconds.items()},
         "device": device.describe(),
-        "precision": device.shared_precision(config.precision, cluster.strategy(config.distribute)),
+        "precision": device.resolve_precision(config.precision, shared=config.distribute != "none"),
         "jit": config.distribute == "none" and device.resolve_jit(config.jit),
         "versions": {
             "python": platform.python_version(),

@@ -30,12 +30,11 @@ from vade_tf.runs.load import load
 from vade_tf.runs.location import LOCK, PREFIXES, check_unused, held, kind_of
 from vade_tf.runs.rows import load_rows, load_whole
 from vade_tf.storage import whole_path, write_whole
-from vade_tf.training.autoencoder import trained_parts
 from vade_tf.training.n_clusters import prediction_strength
 from vade_tf.training.posterior import codes, model_groups
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
-from vade_tf.training.store import kept_weights
+from vade_tf.training.store import listed
 
 SETTINGS = {"seeds": "seed", "restarts": "restart", "clusters": "clusters"}  # what varies in each kind of study
 FIGURES = ("acc", "nmi", "ari", "elbo")
@@ -292,7 +291,5 @@ def pretrained_codes(folder: Path, x: Rows) -> np.ndarray:
     kept = run.load("pretrained")
     if kept is None:
         raise InputError("resume", "checkpoints of the autoencoder", f"none at {run.place('pretrained')}")
-    have = [weight for part in trained_parts(model) for weight in part.get_weights()]
-    weights = kept_weights(run, "pretrained", kept, have)
-    model.encoder.set_weights(weights[: len(model.encoder.weights)])
+    model.encoder.set_weights(listed(kept)[: len(model.encoder.weights)])
     return codes(model, x).astype(np.float64)

@@ -14,7 +14,6 @@ from vade_tf.model.vade import VaDE
 from vade_tf.mosaic import mosaic
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import generator, subset
-from vade_tf.training.store import TEXT_COLUMNS
 
 
 class Board:
@@ -50,7 +49,7 @@ class Board:
         self.run.save_rows(rows)
         for row in rows[len(rows) - new :]:
             with self.summaries(row["phase"], row["epoch"]):
-                for name in row.keys() - {*TEXT_COLUMNS, "epoch", "seconds"}:
+                for name in row.keys() - {"phase", "epoch", "seconds"}:
                     tf.summary.scalar(name, row[name])
 
 

@@ -29,7 +29,7 @@ from vade_tf.runs.tensorboard import Board, Views
 from vade_tf.serving import export as exporting
 from vade_tf.storage import whole_path
 from vade_tf.systems import registry
-from vade_tf.training import arguments, cluster, distribute, recipe
+from vade_tf.training import arguments, device, distribute, recipe
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
 from vade_tf.training.store import Pretrained
@@ -68,7 +68,7 @@ def train(
         DivergedError: the loss became NaN or infinite, time and again.
     """
     arguments.validate_callbacks(extra)
-    if not distribute.chief(strategy := cluster.strategy(config.distribute)):
+    if not distribute.chief(strategy := device.strategy(config.distribute)):
         return follow(strategy, reporter or Silent(), extra)
     with ExitStack() as stack:
         check_unused(out := Path(out))
@@ -102,7 +102,7 @@ def resume(
     arguments.validate_callbacks(extra)
     check_unfinished(out := Path(out))  # on every worker, and before it waits for others, which have ended
     run = Run.open(out, "resume")
-    strategy = cluster.strategy(run.config.distribute)
+    strategy = device.strategy(run.config.distribute)
     if not distribute.chief(strategy):
         return follow(strategy, reporter or Silent(), extra)
     with ExitStack() as stack:
@@ -163,7 +163,7 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
     config, dataset = run.config, rows.dataset
     if dataset.notice:
         reporter.say(dataset.notice)
-    strategy = cluster.strategy(config.distribute)
+    strategy = device.strategy(config.distribute)
     if config.pretrained is not None and run.load("pretrained") is None:
         run.save("pretrained", pretrained_by(config, dataset))
     if run.load("clusters") is not None:  # it was chosen, and config.json may have it already
@@ -186,7 +186,7 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
         shutil.rmtree(run.path / "export", ignore_errors=True)  # what a kill after the export left
         exporting.export(fitted.model, run.path / "export", schema=dataset.schema)
     found = scored(fitted.model, rows, run.path / "assignments.csv", reporter)
-    begun = Pretrained.load(run, len(dataset.x))
+    begun = Pretrained.load(run)
     result = summarise(
         run.config, dataset, fitted, found, fitted.settings.pretrain_epochs if begun is None else begun.epochs
     )

@@ -1,4 +1,4 @@
-"""What a fit is given, validated: rows, settings, hints, callbacks and networks, and whether they go together."""
+"""What a fit is given, as the phases need it: rows, callbacks, hints, networks; and whether they go together."""
 
 import reprlib
 from collections.abc import Iterable
@@ -13,9 +13,8 @@ from vade_tf.errors import InputError
 from vade_tf.model.counts import Counts
 from vade_tf.model.inputs import known_groups
 from vade_tf.model.likelihood import Likelihood
-from vade_tf.model.vade import VaDE
-from vade_tf.training import cluster, distribute
-from vade_tf.training.settings import AUTO, MANY_ROWS, RECIPES, Resolved, Settings
+from vade_tf.training import device, distribute
+from vade_tf.training.settings import AUTO, MANY_ROWS, Resolved, Settings
 
 IMAGE_SIDES = range(12, 33)  # pixels that convolutions are worth; smaller images are faster dense, larger ones slow
 
@@ -36,21 +35,10 @@ def as_observations(x, likelihood: str) -> Observations:
 def read_data_set(batches: tf.data.Dataset) -> np.ndarray:
     """All rows of a finite data set of rows [D], or of batches of them, whose first axis is open."""
     spec = batches.element_spec
-    finite = int(batches.cardinality()) != tf.data.INFINITE_CARDINALITY
-    if not finite or not isinstance(spec, tf.TensorSpec) or spec.shape.rank is None or None in spec.shape[1:]:
-        expected = "a finite tf.data.Dataset of rows of one known shape, or of batches of them"
-        raise InputError("x", expected, f"elements {spec}" if finite else "an endless one")
+    if int(batches.cardinality()) == tf.data.INFINITE_CARDINALITY or not isinstance(spec, tf.TensorSpec):
+        raise InputError("x", "a finite tf.data.Dataset of rows, or of batches of them", str(batches))
     batched = spec.shape.rank > 1 and spec.shape[0] is None
-    parts = list((batches if batched else batches.batch(1024)).as_numpy_iterator())
-    if not parts:
-        raise InputError("x", "at least one row", "an empty tf.data.Dataset")
-    return np.concatenate(parts)
-
-
-def validate_settings(settings) -> None:
-    """Raises InputError where settings are none."""
-    if not isinstance(settings, Settings):
-        raise InputError("settings", "Settings(clusters=...)", reprlib.repr(settings))
+    return np.concatenate(list((batches if batched else batches.batch(1024)).as_numpy_iterator()))
 
 
 def validate_callbacks(callbacks) -> list[keras.callbacks.Callback]:
@@ -80,9 +68,9 @@ def validate_hints(hints, n: int, clusters: int) -> np.ndarray:
 def sharpens(data: Observations, likelihood: Likelihood) -> bool:
     """Whether rows are images whose groups a classifier sharpens by default: small grey ones that are no counts."""
     shape = data.image_shape
-    if shape is None or shape[2:] not in ((), (1,)) or max(shape[:2]) > max(IMAGE_SIDES):
+    if shape is None or shape[2:] not in ((), (1,)) or isinstance(likelihood, Counts):
         return False
-    return not isinstance(likelihood, Counts)
+    return max(shape[:2]) <= max(IMAGE_SIDES)
 
 
 def choose_network(data: Observations, likelihood: Likelihood, settings: Settings) -> str:
@@ -104,14 +92,6 @@ def choose_network(data: Observations, likelihood: Likelihood, settings: Setting
     return settings.network
 
 
-def validate_widths(settings: Settings, own: bool = False) -> None:
-    """Raises InputError where widths of dense layers are set beside convolutions, or networks of the caller's own."""
-    given = settings.hidden not in (None, RECIPES[settings.recipe].get("hidden"))
-    if given and (own or settings.network == "conv"):
-        beside = "encoder and decoder" if own else "convolutions"
-        raise InputError("hidden", f"no widths beside {beside}", str(settings.hidden), "leave one of them out")
-
-
 def validate_together(data: Observations, likelihood: Likelihood, settings: Resolved, hints: np.ndarray | None) -> None:
     """Raises InputError where rows, settings and known groups cannot be used together.
 
@@ -120,39 +100,19 @@ def validate_together(data: Observations, likelihood: Likelihood, settings: Reso
         settings: resolved for them.
         hints: known group of each row, as `validate_hints` returns them, or None.
     """
+    counts = isinstance(likelihood, Counts)
     if settings.self_train_epochs:
-        _validate_self_training(data, likelihood, settings)
+        augmented = data.image_shape is not None and not counts and settings.augment != "none"
+        turns = settings.regroups > 0 and min(settings.guide_epochs, settings.epochs) > 1
+        if not (augmented and turns and settings.distribute == "none"):
+            needs = "0 without augmented images, regroups, two guide_epochs and a single device"
+            raise InputError("self_train_epochs", needs, str(settings.self_train_epochs))
     if hints is not None and (hints >= 0).any() and settings.guide_weight == 0:
         raise InputError("guide_weight", "a weight above 0 for hints", "0")
     if settings.augment == "photos" and data.image_shape is None:
         found = f"rows of {data.x.shape[1]} features"
         raise InputError("augment", "images for 'photos'", found, "set image_shape, or augment to none")
-    if data.origins is not None and not isinstance(likelihood, Counts):
+    if data.origins is not None and not counts:
         hint = "set layer to that of the counts, or likelihood to counts"
         raise InputError("batch", "counts", f"rows that are taken as {likelihood.name}", hint)
-    if settings.init == "gmm" and len(data.x) < 2:
-        raise InputError("x", "at least 2 rows, to which a Gaussian mixture is fitted", "1")
-    strategy = cluster.strategy(settings.distribute)
-    if strategy is not None:
-        distribute.check_batch_size(strategy, settings.batch_size)
-
-
-def _validate_self_training(data: Observations, likelihood: Likelihood, settings: Resolved) -> None:
-    """Raises InputError where a classifier cannot sharpen the groups."""
-    needs = {
-        "images that are no counts": data.image_shape is not None and not isinstance(likelihood, Counts),
-        "their augmentation": settings.augment != "none",
-        "regroups of at least 1": settings.regroups > 0,
-        "at least 2 guide_epochs": min(settings.guide_epochs, settings.epochs) > 1,
-        "one device": settings.distribute == "none",
-    }
-    if missing := [need for need, there in needs.items() if not there]:
-        raise InputError("self_train_epochs", f"0 without {missing[0]}", str(settings.self_train_epochs))
-
-
-def validate_beside_networks(settings: Settings, model: VaDE) -> None:
-    """Raises InputError where settings ask for another code than that of the caller's networks, of which a model is."""
-    width, default = model.prior.latent_dim, Settings.__dataclass_fields__["latent_dim"].default
-    if settings.latent_dim not in (default, width):
-        hint = "leave it out beside networks of your own"
-        raise InputError("latent_dim", f"{width}, the width of their code", str(settings.latent_dim), hint)
+    distribute.check_batch_size(device.strategy(settings.distribute), settings.batch_size)

@@ -7,7 +7,6 @@ import keras
 import numpy as np
 
 from vade_tf.data.sparse import part
-from vade_tf.errors import InputError
 from vade_tf.model.observation import Reconstruction
 from vade_tf.model.vade import VaDE
 from vade_tf.training import validation
@@ -19,17 +18,13 @@ AUTOENCODER = "autoencoder"  # name of the model of the phase "pretrain"
 
 
 def pretrain(fitting: Fitting) -> None:
-    """Train the deterministic autoencoder made of the model's own networks, x -> decoder(m(x)).
+    """Train the deterministic autoencoder made of the model's own networks in place, x -> decoder(m(x)).
 
     It ends with the weights of the epoch at which validation rows were reconstructed best, where there are such rows
     and `settings.patience`. Where the store has the weights of an autoencoder already, they are taken instead.
 
-    Args:
-        fitting: its model's encoder and decoder are changed in place.
-
     Raises:
         DivergedError: the loss is not finite, time and again.
-        InputError: the autoencoder in the store is one of other networks.
     """
     if fitting.state is not None and fitting.state.phase != "pretrain":
         return
@@ -71,14 +66,7 @@ def trained_parts(model: VaDE) -> list[keras.layers.Layer]:
 
 
 def set_pretrained(networks: Sequence[keras.layers.Layer], weights: list[np.ndarray]) -> None:
-    """Give networks the weights of a pretrained autoencoder.
-
-    Raises:
-        InputError: they are of other shapes.
-    """
-    have = [weight.shape for network in networks for weight in network.weights]
-    if have != [weight.shape for weight in weights]:
-        raise InputError("pretrained", "an autoencoder of these networks", "layers of other shapes")
+    """Give networks the weights of a pretrained autoencoder; Keras raises a ValueError for those of others."""
     remaining = iter(weights)
     for network in networks:
         network.set_weights([next(remaining) for _ in network.weights])
@@ -97,7 +85,7 @@ def build_autoencoder(model: VaDE) -> keras.Model:
 
 
 def reconstruction_loss(model: VaDE) -> Reconstruction:
-    """The loss of the autoencoder made of a VaDE; of a class that is known, so that a file of the autoencoder loads."""
+    """The loss of the autoencoder made of a VaDE, which a file of it loads."""
     return Reconstruction(model.likelihood, model.scaling, model.n_features)
 
 

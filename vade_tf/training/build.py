@@ -1,8 +1,6 @@
 """The untrained model of a fit: networks, scaling and mixture, as rows, likelihood and architecture ask for them."""
 
-import math
 import reprlib
-from typing import Protocol
 
 import keras
 import numpy as np
@@ -10,33 +8,16 @@ import numpy as np
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError
-from vade_tf.machine import memory
 from vade_tf.model import convolutional, networks, own_networks
 from vade_tf.model.counts import Counts, LogCounts, log_counts
 from vade_tf.model.likelihood import Gaussian, Likelihood
 from vade_tf.model.observation import check_keras
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
-
-BYTES_A_WEIGHT = 48  # itself, a gradient, Adam's two moments and copies of these; measured 45 to 65
-
-
-class Architecture(Protocol):
-    """What the settings of a fit say of its model."""
-
-    @property
-    def clusters(self) -> int: ...
-    @property
-    def latent_dim(self) -> int: ...
-    @property
-    def hidden(self) -> tuple[int, ...]: ...
-    @property
-    def network(self) -> str: ...
-    @property
-    def seed(self) -> int: ...
+from vade_tf.training.settings import Resolved
 
 
-def build_model(data: Observations, likelihood: Likelihood, settings: Architecture, precision: str, own=None) -> VaDE:
+def build_model(data: Observations, likelihood: Likelihood, settings: Resolved, precision: str, own=None) -> VaDE:
     """The untrained model of a fit, its weights a pure function of the seed.
 
     Args:
@@ -46,11 +27,10 @@ def build_model(data: Observations, likelihood: Likelihood, settings: Architectu
         own: the caller's networks instead.
 
     Raises:
-        InputError: the caller's networks do not fit the rows, or there is too little memory.
+        InputError: the caller's networks do not fit the rows.
     """
     check_keras()
     if own is None:
-        check_memory(data.x.shape[1], settings, data.image_shape)
         own = (
             build_encoder(data, settings, likelihood, precision, settings.latent_dim),
             build_decoder(data, settings, likelihood, precision),
@@ -61,7 +41,8 @@ def build_model(data: Observations, likelihood: Likelihood, settings: Architectu
     if not isinstance(own, (tuple, list)) or len(own) != 2:
         raise InputError("networks", "a pair (encoder, decoder)", reprlib.repr(own))
     encoder, decoder = own
-    _check_inputs(encoder, data, likelihood)
+    if likelihood.takes_missing and data.has_holes and not networks.fills(encoder):
+        raise InputError("x", "no missing cells beside networks of your own", "some", "fill them first")
     origins = 0 if data.origins is None else int(data.origins.max()) + 1
     more: dict = {"scaling": scaling, "origins": origins, "seed": settings.seed}
     model = VaDE(encoder, decoder, settings.clusters, likelihood, **more)
@@ -73,7 +54,7 @@ def build_model(data: Observations, likelihood: Likelihood, settings: Architectu
 
 
 def build_encoder(
-    data: Observations, settings: Architecture, likelihood: Likelihood, precision: str, latent_dim: int
+    data: Observations, settings: Resolved, likelihood: Likelihood, precision: str, latent_dim: int
 ) -> keras.Model:
     """The untrained encoder of a fit, of the kind that `settings.network` says, with a code of this width."""
     more: dict = {"latent_dim": latent_dim, "precision": precision, "seed": settings.seed}
@@ -86,7 +67,7 @@ def build_encoder(
     return networks.build_encoder(data.x.shape[1], hidden=settings.hidden, first=first, **more)
 
 
-def build_decoder(data: Observations, settings: Architecture, likelihood: Likelihood, precision: str) -> keras.Model:
+def build_decoder(data: Observations, settings: Resolved, likelihood: Likelihood, precision: str) -> keras.Model:
     """The untrained decoder that goes with `build_encoder`."""
     more: dict = {"latent_dim": settings.latent_dim, "precision": precision, "seed": settings.seed}
     if settings.network == "conv" and data.image_shape is not None:
@@ -115,28 +96,3 @@ def filled(data: Observations, likelihood: Likelihood) -> networks.Filled | None
     mean = data.moments()[0] * scale + offset
     missing = [np.isnan(rows).any(axis=0) for rows in pipeline.blocks(data.x)]
     return networks.Filled(mean.tolist(), np.flatnonzero(np.any(missing, axis=0)).tolist())
-
-
-def _check_inputs(encoder: keras.Model, data: Observations, likelihood: Likelihood) -> None:
-    """Raises InputError where an encoder reads rows of another width or form, or cannot read missing cells."""
-    shape, own = getattr(encoder, "input_shape", None), data.image_shape
-    if isinstance(shape, tuple) and None not in shape[1:]:
-        sides, others = ([side for side in form if side != 1] for form in (own or (), shape[1:]))
-        turned = sides != others and sorted(sides) == sorted(others)
-        if math.prod(shape[1:]) != data.x.shape[1] or turned:
-            expected = f"input of shape {tuple(own) if turned and own else (data.x.shape[1],)}, as x has"
-            raise InputError("encoder", expected, str(shape[1:]))
-    if likelihood.takes_missing and data.has_holes and not networks.fills(encoder):
-        raise InputError("x", "no missing cells beside networks of your own", "some", "fill them first")
-
-
-def check_memory(n_features: int, settings: Architecture, image_shape: tuple[int, ...] | None) -> None:
-    """Raises InputError where networks of such widths take more than the machine's memory."""
-    if settings.network == "conv" and image_shape is not None:
-        weights = sum(math.prod(shape) for shape in convolutional.shapes(image_shape, settings.latent_dim))
-    else:
-        weights = sum(map(math.prod, networks.shapes(n_features, settings.latent_dim, settings.hidden)))
-    weights += 3 * settings.clusters * settings.latent_dim
-    if BYTES_A_WEIGHT * weights > memory():
-        expected = f"a model that fits in {memory() / 2**30:,.1f} GiB"
-        raise InputError("hidden", expected, f"one of {weights:,} weights", "make layers, images or clusters fewer")

@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
+from vade_tf.data.sparse import Rows
 from vade_tf.errors import DivergedError
 from vade_tf.model import networks
 from vade_tf.training import health
 from vade_tf.training.store import COLUMNS, State, Store
 
 MAX_RETRIES = 3  # of a phase, each at half the rate; an eighth of it that still diverges has another reason
-STATES_KEPT = 25  # times in a phase, at least: a copy of weights and optimizer takes longer than an epoch of a few rows
+STATES_KEPT = 25  # in a phase, at least: a copy of weights and optimizer takes longer than an epoch of a few rows
 SAVE_SECONDS = 10.0  # between two states in the store: they are 40 MB for the paper's networks
 
 
@@ -38,13 +39,14 @@ class Record(keras.callbacks.Callback):
 
     Where loss or weights are no longer finite, it goes back to the last good epoch and halves the learning rate, at
     most `MAX_RETRIES` times; then it raises a DivergedError. `rows`, the history, hold all it needs for that, so a
-    resumed fit does the same. Of many short epochs only every (epochs // STATES_KEPT)th is watched and kept.
+    resumed fit does the same. Of many short epochs only every (epochs // STATES_KEPT)th is kept, and looked at by the
+    raw rows `seen`, if any (`health.signals`).
     """
 
-    def __init__(self, store: Store, phase: str, epochs: int, rows: list[dict], say, watch: health.Watch | None):
+    def __init__(self, store: Store, phase: str, epochs: int, rows: list[dict], say, seen: Rows | None):
         super().__init__()
         self.store, self.phase, self.epochs, self.rows = store, phase, epochs, rows
-        self.say, self.watch = say, watch
+        self.say, self.seen = say, seen
         self.every = max(1, epochs // STATES_KEPT)
         self.state_saved = self.rows_saved = -math.inf
         self.n_rows_saved = len(rows)
@@ -66,8 +68,8 @@ class Record(keras.callbacks.Callback):
         kept = (epoch + 1) % self.every == 0 or last
         if np.isfinite(logs["loss"]) and (not kept or all_finite(self.model)):
             columns |= {name: float(logs[name]) for name in COLUMNS if name in logs and name not in columns}
-            if kept and self.watch is not None:
-                columns |= self.watch.after_epoch(self.model, self.rows, late=2 * (epoch + 1) >= self.epochs)
+            if kept and self.seen is not None:
+                columns |= health.signals(self.model, self.seen).columns()
             if kept:
                 self.good, self.good_epoch = state_arrays(self.model), epoch + 1
         else:
@@ -86,7 +88,6 @@ class Record(keras.callbacks.Callback):
         self._save_rows()
 
     def _save_rows(self) -> None:
-        """Hand the rows that are new to the store."""
         if len(self.rows) > self.n_rows_saved:
             self.store.save_rows(self.rows, len(self.rows) - self.n_rows_saved)
             self.n_rows_saved, self.rows_saved = len(self.rows), time.monotonic()
@@ -102,19 +103,19 @@ class Record(keras.callbacks.Callback):
                 f"{self.phase}: {what} in epoch {epoch}{tried}; train anew with a lower learning_rate, or with "
                 "precision='float32', a run into another folder"
             )
-        restore_arrays(self.model, self.good)
+        assign(self.model, self.good)
         return self.good_epoch
 
 
 class Progress(keras.callbacks.Callback):
-    """Moves the progress bar of a phase of so many epochs, by `advance(batches, text)` every twenty batches or more."""
+    """Moves the progress bar of a phase of so many epochs, by `advance(batches, text)`."""
 
     def __init__(self, advance: Callable[[int, str], None], epochs: int):
         super().__init__()
         self.advance, self.epochs, self.text, self.shown = advance, epochs, "", 0
 
     def on_train_batch_end(self, batch, logs=None):  # of several steps at once the number of the last is heard
-        if batch + 1 - self.shown >= 20 and batch + 1 < self.params["steps"]:
+        if batch + 1 < self.params["steps"]:
             self.advance(batch + 1 - self.shown, self.text)
             self.shown = batch + 1
 
@@ -137,17 +138,16 @@ class SpanCallbacks(keras.callbacks.CallbackList):
         self.callers, self.first, self.last = callers, first, last
 
     def on_train_begin(self, logs=None):
-        every, self.callbacks = self.callbacks, self._hearing(self.first)
-        super().on_train_begin(logs)
-        self.callbacks = every
+        self._tell(super().on_train_begin, self.first, logs)
 
     def on_train_end(self, logs=None):
-        every, self.callbacks = self.callbacks, self._hearing(self.last or self.model.stop_training)
-        super().on_train_end(logs)
-        self.callbacks = every
+        self._tell(super().on_train_end, self.last or self.model.stop_training, logs)
 
-    def _hearing(self, callers: bool) -> list[keras.callbacks.Callback]:
-        return [each for each in self.callbacks if callers or each not in self.callers]
+    def _tell(self, tell: Callable, callers: bool, logs) -> None:
+        every = self.callbacks
+        self.callbacks = [each for each in every if callers or each not in self.callers]
+        tell(logs)
+        self.callbacks = every
 
 
 def state_arrays(model: keras.Model) -> list[np.ndarray]:
@@ -170,17 +170,9 @@ def all_finite(model: keras.Model) -> bool:
     return all(np.isfinite(values).all() for values in (*variances, *(weight for _, weight in weights)))
 
 
-def restore_arrays(model: keras.Model, arrays: list[np.ndarray]) -> None:
-    """The inverse of `state_arrays`, for a compiled model; a ValueError where they are of another configuration."""
-    build_optimizer(model)
-    found = [(array.shape, array.dtype.name) for array in arrays]
-    if found != [(tuple(variable.shape), variable.dtype) for variable in _variables(model)]:
-        raise ValueError("expected the arrays of this model and its optimizer, got those of another")
-    assign(model, arrays)
-
-
 def assign(model: keras.Model, arrays: list[np.ndarray]) -> None:
-    """As `restore_arrays`, of arrays that are known to be of such a model."""
+    """The inverse of `state_arrays`, for a compiled model; a ValueError where they are of another one."""
+    build_optimizer(model)
     for variable, array in zip(_variables(model), arrays, strict=True):
         variable.assign(array)
     networks.take_up(model)

@@ -1,6 +1,11 @@
-"""A fit on several devices and machines: who of them does what, and how what the chief has found reaches the others.
+"""A fit on several devices and machines: who does what, what the chief tells the others, and the steps of a training.
 
-Knows no variable of the environment: that is the business of `cluster`. `replicas` has the steps of a training.
+Every process has a plain model, with which all that is no training step is done as in a fit on one device. A copy of it
+under the strategy makes the steps (`Replicas`). The chief's weights, optimizer and rate go into the copy of every
+worker at the beginning of an epoch and come out of it at the end. A batch is the same as on one device, in rows,
+augmentation and noise; each replica takes its slice of it.
+
+Knows no variable of the environment: that is the business of `device`.
 """
 
 import functools
@@ -8,15 +13,17 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
 from vade_tf.errors import ClusterError, InputError
-from vade_tf.training.store import Store
+from vade_tf.model.vade import VaDE
+from vade_tf.training import callbacks
+from vade_tf.training.store import Store, listed, numbered
 
-CHUNK = 2**20  # numbers that are summed together: 4 MB of float32
-HALF = 2**16  # bytes travel in pairs, as whole numbers below this, which float32 holds exactly
+Arrays = dict[str, np.ndarray]
 
 
 def chief(strategy: tf.distribute.Strategy | None) -> bool:
@@ -41,21 +48,15 @@ def slices(strategy: tf.distribute.Strategy) -> pipeline.Slices:
     return pipeline.Slices(range(own[0], own[-1] + 1), strategy.num_replicas_in_sync)
 
 
-def check_batch_size(strategy: tf.distribute.Strategy, batch_size: int) -> None:
+def check_batch_size(strategy: tf.distribute.Strategy | None, batch_size: int) -> None:
     """Raises InputError unless every replica can take the same number of rows of a batch."""
-    number = strategy.num_replicas_in_sync
+    number = 1 if strategy is None else strategy.num_replicas_in_sync
     if batch_size % number:
         raise InputError("batch_size", f"a multiple of the {number} devices that share a batch", str(batch_size))
 
 
-def from_chief(
-    strategy: tf.distribute.Strategy | None, find: Callable[[], dict[str, np.ndarray] | None]
-) -> dict[str, np.ndarray] | None:
-    """What the chief finds, on every worker, bit for bit. All workers call this in the same order.
-
-    Args:
-        strategy: that of the fit; None, or one of a single process: it is found here.
-        find: gives arrays by name, or None; asked on the chief alone.
+def from_chief(strategy: tf.distribute.Strategy | None, find: Callable[[], Arrays | None]) -> Arrays | None:
+    """What the chief's `find` gives, on every worker, bit for bit. All workers call this in the same order.
 
     Raises:
         ClusterError: a worker is gone.
@@ -70,28 +71,86 @@ def from_chief(
 
 
 class Shared:
-    """The chief's store on every worker: what is loaded is what the chief loads, and only the chief saves.
-
-    Args:
-        strategy: that of the fit.
-        store: the chief's; another worker's is not asked.
-    """
+    """The chief's store on every worker: what is loaded is what the chief loads, and only the chief saves."""
 
     def __init__(self, strategy: tf.distribute.Strategy, store: Store):
         self.strategy = strategy
         self.store = store
         self.place = store.place
 
-    def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+    def save(self, name: str, arrays: Arrays) -> None:
         if chief(self.strategy):
             self.store.save(name, arrays)
 
-    def load(self, name: str) -> dict[str, np.ndarray] | None:
+    def load(self, name: str) -> Arrays | None:
         return from_chief(self.strategy, lambda: self.store.load(name))
 
     def save_rows(self, rows: list[dict], new: int) -> None:
         if chief(self.strategy):
             self.store.save_rows(rows, new)
+
+
+class Replicas:
+    """A copy of a compiled `VaDE` or functional model on every device, which makes the model's training steps."""
+
+    def __init__(self, strategy: tf.distribute.Strategy, model: keras.Model):
+        self.strategy = strategy
+        self.model = model
+        callbacks.build_optimizer(model)
+        optimizer = keras.optimizers.serialize(model.optimizer)
+        with strategy.scope():
+            self.copy = type(model).from_config(model.get_config())
+            loss = {} if model.loss is None else {"loss": model.loss}
+            own = keras.optimizers.deserialize(optimizer)
+            self.copy.compile(own, **loss, jit_compile=False, auto_scale_loss=False)
+            callbacks.build_optimizer(self.copy)
+        self._step = tf.function(self._on_all, reduce_retracing=True, autograph=False)
+
+    def _on_all(self, batch):
+        found = self.strategy.run(self.copy.train_step, args=(batch,))
+        return {name: self.strategy.experimental_local_results(value)[0] for name, value in found.items()}
+
+    def train(self, span: range, steps: int, batches: tf.data.Dataset, calls: keras.callbacks.CallbackList) -> None:
+        """As `keras.Model.fit` of the model: its epochs, with the callbacks and their logs.
+
+        The logs of an epoch are means over all rows, those of a batch over the slices of the first device here. Within
+        an epoch the weights of the model itself stay as they were.
+
+        Args:
+            span, steps: the epochs, and the steps of each.
+            batches: this worker's slices of the batches, one for each device after the other.
+            calls: callbacks, on every worker; what they do to model and optimizer counts on the chief.
+        """
+        model, logs = self.model, {}
+        slices = iter(self.strategy.distribute_datasets_from_function(lambda context: batches.repeat()))
+        model.stop_training = False
+        calls.on_train_begin()
+        if isinstance(model, VaDE):
+            self.copy.noise_rate = model.noise_rate  # before the first step is traced
+        for epoch in span:
+            calls.on_epoch_begin(epoch)
+            callbacks.assign(self.copy, self._state_of_chief())
+            with collective():
+                self.copy.reset_metrics()
+            for step in range(steps):
+                calls.on_train_batch_begin(step)
+                with collective():
+                    logs = self._step(next(slices))
+                calls.on_train_batch_end(step, logs)
+            with collective():
+                logs = {name: float(value) for name, value in self.copy.get_metrics_result().items()}
+            callbacks.assign(model, callbacks.state_arrays(self.copy))
+            calls.on_epoch_end(epoch, logs)
+            callbacks.assign(model, self._state_of_chief())
+            stop = from_chief(self.strategy, lambda: {"stop": np.array(bool(self.model.stop_training))})
+            model.stop_training = bool((stop or {})["stop"])
+            if model.stop_training:
+                break
+        calls.on_train_end(logs)
+
+    def _state_of_chief(self) -> list[np.ndarray]:
+        found = from_chief(self.strategy, lambda: numbered(callbacks.state_arrays(self.model)))
+        return listed(found or {})
 
 
 @contextmanager
@@ -108,14 +167,14 @@ def collective() -> Iterator[None]:
         ) from error
 
 
-def _pack(arrays: dict[str, np.ndarray] | None) -> bytes:
+def _pack(arrays: Arrays | None) -> bytes:
     buffer = io.BytesIO()
     if arrays is not None:
         np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 
-def _unpack(content: bytes) -> dict[str, np.ndarray] | None:
+def _unpack(content: bytes) -> Arrays | None:
     if not content:
         return None
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
@@ -123,15 +182,12 @@ def _unpack(content: bytes) -> dict[str, np.ndarray] | None:
 
 
 def _broadcast(strategy: tf.distribute.Strategy, content: bytes) -> bytes:
-    """The chief's bytes on every worker; the others give none. Their length comes first."""
-    size = np.array([len(content) // HALF**i % HALF for i in range(3)], np.float32)
-    length = sum(int(part) * HALF**i for i, part in enumerate(_sum(strategy, size)))
-    pairs = np.frombuffer(content + b"\0" * (len(content) % 2), "<u2").astype(np.float32)
-    found = bytearray()
-    for start in range(0, (length + 1) // 2, CHUNK):
-        part = pairs[start : start + CHUNK]
-        found += _sum(strategy, np.pad(part, (0, CHUNK - len(part)))).astype("<u2").tobytes()
-    return bytes(found[:length])
+    """The chief's bytes on every worker; the others give none. They travel as float32, which holds bytes exactly."""
+    length = np.frombuffer(len(content).to_bytes(8, "little"), np.uint8)
+    size = int.from_bytes(_sum(strategy, length.astype(np.float32)).astype(np.uint8).tobytes(), "little")
+    numbers = np.zeros(size, np.float32)
+    numbers[: len(content)] = np.frombuffer(content, np.uint8)
+    return _sum(strategy, numbers).astype(np.uint8).tobytes()
 
 
 def _sum(strategy: tf.distribute.Strategy, numbers: np.ndarray) -> np.ndarray:
@@ -152,4 +208,4 @@ def _sum_function(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.
     def on_all(numbers):
         return strategy.experimental_local_results(strategy.run(of_replica, (numbers,)))[0]
 
-    return tf.function(on_all, autograph=False)
+    return tf.function(on_all, input_signature=[tf.TensorSpec([None], tf.float32)], autograph=False)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import keras
 import numpy as np
 import scipy.linalg
+from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.extmath import randomized_svd
 
 from vade_tf.data import pipeline
@@ -17,15 +18,17 @@ from vade_tf.errors import DivergedError
 from vade_tf.model.counts import LogCounts
 from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
-from vade_tf.seeding import Stream, subset
+from vade_tf.seeding import Stream, generator, subset
 from vade_tf.threads import one_thread
-from vade_tf.training import alignment
 from vade_tf.training.settings import SAMPLE_ROWS
 
 Reader = Callable[[Rows], list[np.ndarray]]
 
 HIDDEN_DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
 COUNT_DIRECTIONS = 50  # of log counts, as in the usual pipelines for cells (Luecken and Theis, 2019)
+MAX_ROWS_PAIRED = 3000  # of a batch, and of those that it is compared with: the cost is quadratic
+N_PAIRED = 20  # neighbours among which mutual ones are searched, as published
+MAX_SHIFTS, MIN_SHIFT = 40, 0.001  # steps that move a batch, at most; the last one, of the rows' spread
 MAX_NUMBERS_SAMPLED = 2**25  # that directions are found on: 128 MB
 
 
@@ -62,7 +65,7 @@ def count_directions(model: VaDE, x: Rows) -> Reader:
     """Counts: log(1 + count) of rows of one size, each feature divided by the root of its standard deviation, in PCs.
 
     The encoder of the model begins with `LogCounts`. What batches, told in one more column, add to their rows is taken
-    away (`alignment`).
+    away (`batch_shifts`).
     """
     first = next(layer for layer in model.encoder.layers if isinstance(layer, LogCounts))
 
@@ -80,13 +83,49 @@ def count_directions(model: VaDE, x: Rows) -> Reader:
 
     if model.origins is None or not isinstance(some, OriginRows):
         return lambda rows: [directions(rows)]
-    shift = alignment.shifts(directions(some), some.origins, model.origins.number)  # [batches, width]
+    shift = batch_shifts(directions(some), some.origins, model.origins.number)  # [batches, width]
 
     def read(rows: Rows) -> list[np.ndarray]:
         origins = np.concatenate([block[:, -1].astype(int) for block in pipeline.blocks(rows)])
         return [directions(rows) - shift[origins]]
 
     return read
+
+
+def batch_shifts(rows: np.ndarray, origins: np.ndarray, number: int) -> np.ndarray:
+    """What to take away from the rows [n, d] of each of so many batches (origins, int [n]): [number, d].
+
+    Pairs of rows that are each among the other's nearest neighbours in the other batch are taken to be of one kind
+    (Haghverdi et al., Nature Biotechnology 2018), and their mean difference is that of the batches. It is repeated with
+    the batch moved, since other pairs become nearest then. All rows of a batch are moved alike. The mean of all rows is
+    not moved. Batches without rows have 0.
+    """
+    found, rng = np.zeros((number, rows.shape[1])), generator(0)
+    parts = {o: rows[rng.permutation(np.flatnonzero(origins == o))[:MAX_ROWS_PAIRED]] for o in np.unique(origins)}
+    first, *others = sorted(parts, key=lambda o: (-len(parts[o]), o))
+    together, limit = [parts[first]], MIN_SHIFT * np.sqrt(np.mean(rows.var(axis=0)) * rows.shape[1])
+    for o in others:
+        known = np.concatenate(together)
+        known = known[rng.permutation(len(known))[:MAX_ROWS_PAIRED]]
+        for _ in range(MAX_SHIFTS):
+            step = _difference(parts[o] - found[o], known)
+            found[o] += step
+            if np.linalg.norm(step) < limit:
+                break
+        together.append(parts[o] - found[o])
+    counts = np.bincount(origins, minlength=number)
+    found -= counts @ found / len(rows)
+    found[counts == 0] = 0.0
+    return found.astype(np.float32)
+
+
+def _difference(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Mean difference of the rows [n, d] and others [m, d] that are mutual neighbours, [d]."""
+    n_nearest = min(N_PAIRED, len(rows), len(others))
+    to_others = NearestNeighbors(n_neighbors=n_nearest).fit(others).kneighbors_graph(rows)  # [n, m]
+    to_rows = NearestNeighbors(n_neighbors=n_nearest).fit(rows).kneighbors_graph(others)  # [m, n]
+    mine, theirs = to_others.multiply(to_rows.T).nonzero()
+    return (rows[mine] - others[theirs]).mean(axis=0) if len(mine) else np.zeros(rows.shape[1])
 
 
 def code(model: VaDE, x: Rows) -> Reader:
@@ -150,8 +189,4 @@ def check_code(code: np.ndarray) -> np.ndarray:
     return code
 
 
-READERS: dict[str, Callable[[VaDE, Rows], Reader]] = {
-    "columns": columns,
-    "directions": count_directions,
-    "code": code,
-}
+READERS = {"columns": columns, "directions": count_directions, "code": code}

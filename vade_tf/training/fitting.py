@@ -21,13 +21,12 @@ from vade_tf.model import choice, own_networks
 from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
-from vade_tf.training import arguments, build, cluster, device, diagnostics, distribute, fingerprint, health, validation
+from vade_tf.training import arguments, build, device, distribute, health, validation
 from vade_tf.training.initialization import as_partition
 from vade_tf.training.n_clusters import Choice
-from vade_tf.training.replicas import Replicas
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import SAMPLE_ROWS, Resolved, Settings
-from vade_tf.training.store import Memory, State, Store, kept
+from vade_tf.training.store import Memory, State, Store, check_fingerprint
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Fitting:
     precision: str  # dtype policy of the hidden layers
     system: str = "vade"
     strategy: tf.distribute.Strategy | None = None  # of the devices that share every batch; None: one device
-    replicas: dict[str, Replicas] = field(default_factory=dict)  # copies of the models on these devices, by phase
+    replicas: dict[str, distribute.Replicas] = field(default_factory=dict)  # of the models, by phase
     seconds: dict[str, float] = field(default_factory=lambda: {"init": 0.0})  # of what has no epochs
     copies: list[tf.Tensor | None] = field(default_factory=list)  # `held`, once it was asked for
 
@@ -71,7 +70,7 @@ class Fitting:
 
     @property
     def measured(self) -> tuple[Rows, Rows]:
-        """The rows by which p(x|z) gets its variance: those of the validation, and some of those trained on."""
+        """The rows by which p(x|z) gets its variance: validation rows, and some of those trained on."""
         x, trained = self.data.rows, self.trained("fit")
         drawn = trained[subset(len(trained), pipeline.together(x, SAMPLE_ROWS), self.settings.seed, Stream.LOOKED_AT)]
         return part(x, self.validation), part(x, drawn)
@@ -154,18 +153,19 @@ def begin(
 
     Args:
         x, settings, hints, store, reporter, callbacks, init, networks: see `recipe.fit`.
-        system, epochs, updates, pretrains: of a system that is not VaDE: its name, its epochs on many rows or its
-            updates (see `Settings.resolve`), and whether it starts from the autoencoder.
+        system, epochs, updates, pretrains: of a system that is not VaDE (see `Settings.resolve`).
 
     Raises:
         InputError: rows, settings, hints or networks that cannot be used; it names the argument.
     """
-    arguments.validate_settings(settings)
     callbacks = arguments.validate_callbacks(callbacks)
     data = arguments.as_observations(x, settings.likelihood)
     likelihood = choice.choose(data)
     own = networks is not None
-    _check_system(system, settings, data, own)
+    if system != "vade" and settings.distribute != "none":
+        raise InputError("distribute", "'none': several devices train VaDE alone", repr(settings.distribute))
+    if system != "vade" and data.origins is not None:
+        raise InputError("batch", "VaDE, which alone knows batches", system, "leave it out")
     network = settings.network if own else arguments.choose_network(data, likelihood, settings)
     resolved = settings.resolve(
         *data.x.shape,
@@ -177,26 +177,23 @@ def begin(
         learns_variance=likelihood.learns_variance,
     )
     resolved = resolved if own else replace(resolved, network=network)
-    if not isinstance(settings, Resolved):
-        arguments.validate_widths(settings, own=own)
     n, clusters = len(data.x), resolved.clusters
     known = None if hints is None else arguments.validate_hints(hints, n, clusters)
     arguments.validate_together(data, likelihood, resolved, known)
     if not (init is None or callable(init) or hasattr(init, "fit")):
         init = as_partition(init, n, clusters)
-    strategy = cluster.strategy(settings.distribute)
-    precision = device.shared_precision(resolved.precision, strategy)
+    strategy = device.strategy(settings.distribute)
+    precision = device.resolve_precision(resolved.precision, shared=strategy is not None)
     model = build.build_model(data, likelihood, resolved, precision, networks)
-    if own:
-        arguments.validate_beside_networks(settings, model)
-        _check_shared(model, strategy)
+    if own and strategy is not None:
+        _check_shared(model)
     reporter, own_store = reporter or Silent(), Memory() if store is None else store
     store = own_store if distribute.workers(strategy) == 1 else distribute.Shared(strategy, own_store)
     state = State.load(store)
     hinted = "none" if known is None else f"{zlib.crc32(known.data):08x}"
     about = {"system": system, "likelihood": likelihood.name, "hints": hinted, "kind": data.kind}
-    distribute.from_chief(strategy, lambda: fingerprint.check(own_store, data.rows, resolved, about))
-    spent = kept(store, "seconds", {"init": ("f", ())})
+    distribute.from_chief(strategy, lambda: check_fingerprint(own_store, data.rows, resolved, about))
+    spent = store.load("seconds")
     validated = validation.choose_rows(store, n, resolved.validation_rows, resolved.seed, known)
     return Fitting(
         data,
@@ -219,34 +216,22 @@ def begin(
     )
 
 
-def _check_shared(model: VaDE, strategy: tf.distribute.Strategy | None) -> None:
+def _check_shared(model: VaDE) -> None:
     """Raises InputError where networks of the caller's own cannot be trained on several devices."""
-    if strategy is None:
-        return
     if in_half(model):  # whose gradients are scaled on one device alone
         raise InputError("networks", "float32 or mixed_bfloat16 with distribute", "float16")
     own_networks.check_layers(model, "devices cannot have copies of")
 
 
-def _check_system(system: str, settings: Settings, data: Observations, own_networks: bool) -> None:
-    """Raises InputError where a system or networks of the caller's own cannot have what the settings ask for."""
-    if system != "vade" and settings.distribute != "none":
-        raise InputError("distribute", "'none': several devices train VaDE alone", repr(settings.distribute))
-    if system != "vade" and data.origins is not None:
-        raise InputError("batch", "VaDE, which alone knows batches", system, "leave it out")
-    if own_networks and settings.network != "auto":
-        raise InputError("network", "'auto' beside networks of your own", repr(settings.network), "give one of the two")
-
-
-def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), findings: Sequence[str] = ()) -> Fitted:
-    """The result of a fit whose phases are over; remedies and findings: those besides the ones of `health`."""
+def fitted(fitting: Fitting, model: keras.Model, findings: Sequence[str] = ()) -> Fitted:
+    """The result of a fit whose phases are over; findings: those besides the ones of `health`."""
     rows, settings, schema = fitting.rows, fitting.settings, fitting.data.schema
     spent = {phase: sum(row["seconds"] for row in rows if row["phase"] == phase) for phase in ("pretrain", "fit")}
     seconds = {"pretrain": spent["pretrain"], "init": fitting.seconds["init"], "fit": spent["fit"]}
     found: list[str] = []
     if isinstance(model, VaDE):
-        signals = health.Watch(fitting.data.x, settings.clusters, settings.seed).signals(model)
-        found = [*findings, *diagnostics.of_rows(fitting.data, model.likelihood), *health.findings(signals)]
+        signals = health.signals(model, health.sample(fitting.data.x, settings.seed))
+        found = [*findings, *health.findings(signals)]
     if model.compiled and model.jit_compile:  # for answers XLA would compile anew for every other number of rows
         model.jit_compile = False
         model.train_function = model.test_function = model.predict_function = None
@@ -256,6 +241,6 @@ def fitted(fitting: Fitting, model: keras.Model, remedies: Sequence[str] = (), f
         settings,
         {**seconds, "total": sum(seconds.values())},
         found,
-        [*health.remedies(rows), *remedies],
+        health.remedies(rows),
         schema=schema if isinstance(schema, Schema) else None,
     )

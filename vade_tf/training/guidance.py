@@ -1,40 +1,34 @@
-"""VaDE's training while gamma is held to a soft partition P, which is recomputed as the code gets better."""
+"""VaDE's training while gamma is held to a soft partition P, which is recomputed as the code gets better. No labels."""
 
 import itertools
 
 import keras
 import numpy as np
+from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.training import loop, partitions, selftraining, validation
-from vade_tf.training.callbacks import all_finite
+from vade_tf.data.sparse import part
+from vade_tf.seeding import subset
+from vade_tf.training import health, loop, partitions, posterior, selftraining, validation
 from vade_tf.training.fitting import Fitting
-from vade_tf.training.health import Watch
-from vade_tf.training.store import Store, kept_partition, numbered
+from vade_tf.training.settings import SAMPLE_ROWS
+
+SHARP_FACTOR = 5.0  # of the weight of a P that a classifier sharpened; by a script, on MNIST
 
 
 class Guide(keras.callbacks.Callback):
-    """Holds a VaDE to P for the first epochs, then lets go and keeps the weights as "guided" in the store.
-
-    Args:
-        weight: of P in the loss.
-        epochs: that it is held.
-        store: gets the weights, unless these are all epochs of the fit.
+    """Holds a VaDE to P with a weight in the loss for the first epochs, then lets go.
 
     Attributes:
-        sharp: whether a classifier sharpened P, which then weighs five times as much, so that VaDE loses less of it.
+        sharp: whether a classifier sharpened P, which then weighs more, so that VaDE loses less of it.
     """
 
-    def __init__(self, weight: float, epochs: int, store: Store | None):
+    def __init__(self, weight: float, epochs: int):
         super().__init__()
-        self.weight, self.epochs, self.store, self.sharp = weight, epochs, store, False
+        self.weight, self.epochs, self.sharp = weight, epochs, False
 
     def on_epoch_begin(self, epoch, logs=None):
-        weight = self.weight * (5.0 if self.sharp else 1)
+        weight = self.weight * (SHARP_FACTOR if self.sharp else 1)
         self.model.guide_weight.assign(weight if epoch < self.epochs else 0.0)
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.store is not None and epoch + 1 == self.epochs and all_finite(self.model):
-            self.store.save("guided", numbered(self.model.get_weights()))
 
 
 def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
@@ -58,13 +52,12 @@ def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
     done, epochs = loop.prepare(fitting, "fit", model), settings.epochs
     guided = min(settings.guide_epochs, epochs)
     turns = regroup_epochs(guided, settings.regroups) if partitions.found_on_code(fitting) else []
-    weighted = settings.guide_epochs if hints is None else epochs
-    weight = Guide(settings.guide_weight, weighted, fitting.store if weighted < epochs else None)
-    watch = Watch(fitting.data.x, settings.clusters, settings.seed)
+    weight = Guide(settings.guide_weight, guided if hints is None else epochs)
+    seen = health.sample(fitting.data.x, settings.seed)
     own = [
         *([validation.Noise(*fitting.measured, settings.seed)] if len(fitting.validation) else []),
         weight,
-        *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, watch=watch),
+        *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, seen=seen),
     ]
     last = P
     if turns and done > turns[-1]:  # by an earlier process, which may have trained all epochs
@@ -106,14 +99,9 @@ def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:
 
 
 def _recomputed(fitting: Fitting, epoch: int, last: bool) -> tuple[np.ndarray, bool]:
-    """P recomputed after so many epochs, the last time or not, and whether a classifier sharpened it.
-
-    It is kept by the store, or found now.
-    """
-    more: dict = {"epoch": ("i", ()), "sharp": ("i", ())}
+    """P recomputed after so many epochs, or as the store has it, and whether a classifier sharpened it (the last)."""
     resumed = fitting.state is not None  # else what is kept is that of the turn before
-    n, k = len(fitting.data.x), fitting.settings.clusters
-    kept = kept_partition(fitting.store, "partition", n, k, more) if resumed else None
+    kept = fitting.store.load("partition") if resumed else None
     if kept is not None and int(kept["epoch"]) == epoch:
         return kept["P"], bool(kept["sharp"])
     with fitting.timed():
@@ -124,3 +112,25 @@ def _recomputed(fitting: Fitting, epoch: int, last: bool) -> tuple[np.ndarray, b
     P = P if sharper is None else sharper
     fitting.store.save("partition", {"epoch": np.array(epoch), "sharp": np.array(int(sharp)), "P": P})
     return P, sharp
+
+
+def lost_groups(fitting: Fitting, P: np.ndarray) -> list[str]:
+    """What is wrong where the clusters are not the groups of P [n, K], to which training was held: a sentence or none.
+
+    Of several workers the chief says it for all, since processors round differently.
+    """
+    if fitting.settings.guide_epochs == 0 or fitting.settings.clusters == 1:
+        return []
+
+    def agreement() -> dict[str, np.ndarray]:
+        rows = subset(len(P), SAMPLE_ROWS, fitting.settings.seed)
+        found = posterior.model_groups(fitting.model, part(fitting.data.x, rows))
+        return {"agreement": np.array(adjusted_rand_score(found, P[rows].argmax(axis=1)))}
+
+    found = float(fitting.by_chief(agreement)["agreement"])
+    if found >= partitions.MIN_AGREEMENT:
+        return []
+    return [
+        f"the clusters are not the groups of the start (adjusted Rand index {found:.2f}): these overlap, are fewer, or "
+        "the training was too short; try another number of clusters, or more epochs"
+    ]

@@ -1,4 +1,4 @@
-"""Whether the mixture and the code of a VaDE are in use: signals that need no label, findings, and remedies."""
+"""Whether the mixture and the code of a VaDE are in use: signals that need no label, and findings in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from vade_tf.data.sparse import Rows, SparseRows, part
+from vade_tf.data.sparse import Rows, part
 from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset
@@ -39,77 +39,38 @@ class Signals:
     def active_units(self) -> int:
         return int(np.sum(self.activity > ACTIVE_VARIANCE))
 
+    def columns(self) -> dict:
+        """What the history has of them."""
+        used = int(self.used.sum())
+        return {"gamma_entropy": self.entropy, "components_used": used, "active_units": self.active_units}
 
-class Watch:
-    """Looks at a VaDE by some of its raw rows [n, D]: `SAMPLE_ROWS`, of many components 50 for each."""
 
-    def __init__(self, x: Rows, n_clusters: int, seed: int):
-        rows = subset(len(x), max(SAMPLE_ROWS, 50 * n_clusters), seed)
-        self.x = part(x, rows) if isinstance(x, SparseRows) else x[rows]
-        self.rows_each = max(2, len(rows) // (2 * n_clusters))  # that a component gets with a new start
+def sample(x: Rows, seed: int) -> Rows:
+    """Some of raw rows [n, D], by which a model is looked at."""
+    return part(x, subset(len(x), SAMPLE_ROWS, seed))
 
-    def signals(self, model: VaDE) -> Signals:
-        """The signals of the model as it is."""
-        _, mu, log_sigma2 = model.prior.parameters
 
-        def of_batch(rows):  # block by block, for [n, K] is large for a K of thousands
-            m, log_s2 = model.encode(rows)
-            log_gamma = model.prior(m, log_s2)
-            rate_z, log_gamma = elbo.rate_z(log_gamma, m, log_s2, mu, log_sigma2), np.asarray(log_gamma, np.float64)
-            gamma = np.exp(log_gamma)
-            entropy = -np.sum(gamma * np.where(gamma > 0, log_gamma, 0.0), axis=1)
-            return m, log_s2, gamma.sum(axis=0)[None], entropy, rate_z
+def signals(model: VaDE, x: Rows) -> Signals:
+    """The signals of a model as it is, on raw rows x [n, D]."""
+    _, mu, log_sigma2 = model.prior.parameters
 
-        m, log_s2, weight, entropy, rate_z = posterior.over_rows(of_batch, self.x)
-        between, within = m.astype(np.float64).var(axis=0), np.exp(log_s2.astype(np.float64)).mean(axis=0)
-        return Signals(
-            weight.sum(axis=0) / len(entropy),
-            float(np.mean(entropy)),
-            bhattacharyya(mu.numpy(), log_sigma2.numpy()),
-            between / np.maximum(between + within, np.finfo(float).tiny),
-            float(np.mean(rate_z)),
-        )
+    def of_batch(rows):  # block by block, for [n, K] is large for a K of thousands
+        m, log_s2 = model.encode(rows)
+        log_gamma = model.prior(m, log_s2)
+        rate_z, log_gamma = elbo.rate_z(log_gamma, m, log_s2, mu, log_sigma2), np.asarray(log_gamma, np.float64)
+        gamma = np.exp(log_gamma)
+        entropy = -np.sum(gamma * np.where(gamma > 0, log_gamma, 0.0), axis=1)
+        return m, log_s2, gamma.sum(axis=0)[None], entropy, rate_z
 
-    def after_epoch(self, model: VaDE, rows: Sequence[dict], late: bool) -> dict:
-        """Columns of the epoch's row; unused components get a new start where nothing holds the model to groups.
-
-        Each gets one, as the `rows` of the epochs before say, and none `late`, when half of the epochs are done. One
-        that empties again is pruned by the bound, as it should be where K is above the number of groups.
-        """
-        found = self.signals(model)
-        used, active = int(found.used.sum()), found.active_units
-        columns: dict = {"gamma_entropy": found.entropy, "components_used": used, "active_units": active}
-        before = {int(c) for row in rows for c in row.get("reseeded", "").split()}
-        again = [c for c in np.flatnonzero(~found.used).tolist() if c not in before][: len(self.x) // self.rows_each]
-        if again and not late and float(model.guide_weight.numpy()) == 0:
-            self._reseed(model, again)
-            columns["reseeded"] = " ".join(map(str, again))
-        return columns
-
-    def _reseed(self, model: VaDE, components: list[int]) -> None:
-        """Move components to the rows with the lowest bound; each takes the moments of one and its nearest neighbours.
-
-        Its variance is that of q(z|x) as a whole, within and between rows. The others keep mean and variance.
-        """
-
-        def of_batch(rows):
-            terms = model.elbo_terms(rows, np.zeros((len(rows), model.prior.latent_dim), np.float32))
-            return *model.encode(rows), elbo.bound(terms)
-
-        m, log_s2, bound = posterior.over_rows(of_batch, self.x)
-        m, s2 = m.astype(np.float64), np.exp(log_s2).astype(np.float64)
-        log_pi, mu, log_sigma2 = (part.numpy().astype(np.float64) for part in model.prior.parameters)
-        pi, sigma2, left = np.exp(log_pi), np.exp(log_sigma2), np.argsort(bound, kind="stable")
-        for c in components:
-            nearest = np.argsort(np.sum((m[left] - m[left[0]]) ** 2, axis=1), kind="stable")[: self.rows_each]
-            rows, left = left[nearest], np.delete(left, nearest)
-            mu[c] = m[rows].mean(axis=0)
-            sigma2[c] = np.mean(s2[rows] + (m[rows] - mu[c]) ** 2, axis=0)
-        share = self.rows_each / len(m)
-        pi[components] = 0.0
-        pi *= max(1.0 - len(components) * share, 1e-3) / max(pi.sum(), np.finfo(float).tiny)
-        pi[components] = share
-        model.prior.assign(pi / pi.sum(), mu, sigma2)
+    m, log_s2, weight, entropy, rate_z = posterior.over_rows(of_batch, x)
+    between, within = m.astype(np.float64).var(axis=0), np.exp(log_s2.astype(np.float64)).mean(axis=0)
+    return Signals(
+        weight.sum(axis=0) / len(entropy),
+        float(np.mean(entropy)),
+        bhattacharyya(mu.numpy(), log_sigma2.numpy()),
+        between / np.maximum(between + within, np.finfo(float).tiny),
+        float(np.mean(rate_z)),
+    )
 
 
 def bhattacharyya(mu, log_sigma2) -> np.ndarray:
@@ -146,24 +107,18 @@ def findings(found: Signals) -> list[str]:
 
 def _remedy(k: int) -> str:
     """What to do where only k groups can be told apart."""
-    enough = f"use clusters={k} if so few are enough; else " if k > 1 else ""
-    return f"{enough}pretrain longer (pretrain_epochs) or try another seed"
+    return f"use clusters={k} if so few are enough, else pretrain longer (pretrain_epochs) or try another seed"
 
 
-def _names(components) -> str:
-    """The first five of some components."""
-    return ", ".join(map(str, components[:5])) + (f" and {len(components) - 5} more" if len(components) > 5 else "")
+def _names(components: np.ndarray) -> str:
+    return ", ".join(map(str, components))
 
 
 def remedies(rows: Sequence[dict]) -> list[str]:
-    """What was done during the training, a sentence each, from the rows of the epochs."""
-    sentences = []
-    for row in rows:
-        where = f"{row['phase']}, epoch {row['epoch']}"
-        if "restored_epoch" in row:
-            back = f"back to the weights of epoch {row['restored_epoch']}, at half the learning rate"
-            sentences.append(f"{where}: the loss was not finite; {back}")
-        if "reseeded" in row:
-            components = _names(row["reseeded"].split())
-            sentences.append(f"{where}: components {components} re-initialised at the rows with the lowest likelihood")
-    return sentences
+    """The epochs that went back to earlier weights, a sentence each, from the rows of the history."""
+    return [
+        f"{row['phase']}, epoch {row['epoch']}: the loss was not finite; back to the weights of epoch "
+        f"{row['restored_epoch']}, at half the learning rate"
+        for row in rows
+        if "restored_epoch" in row
+    ]

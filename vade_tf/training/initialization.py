@@ -71,10 +71,8 @@ class Start:
 def rule(kind: str, init: Any) -> tuple[str, Any]:
     """The space that a start reads and its method there: a name of `METHODS` or a scikit-learn clusterer.
 
-    Args:
-        kind: of the rows, see `Observations.kind`.
-        init: "auto", "gmm", "kmeans" or "spectral", a clusterer or mixture of scikit-learn, or an array or a function
-            of the rows, whose space is called "given".
+    `kind` is that of the rows. `init` is "auto", "gmm", "kmeans" or "spectral", a clusterer or mixture of scikit-learn,
+    or an array or a function of the rows, whose space is called "given".
     """
     if not isinstance(init, str) and not hasattr(init, "fit"):
         return "given", init
@@ -105,7 +103,7 @@ def partition(
     Args:
         method: reads the first space; "spectral" reads all.
         spaces: the rows in one or more spaces, [n, d] each.
-        n_clusters, seed: K, at most n; same rows and seed, same P.
+        n_clusters, seed: K, and the seed; same rows and seed, same P.
         advance, more: called after each draw of "spectral"; gives the groups of further draws, which vote there.
     """
     first = np.asarray(spaces[0], np.float64)
@@ -174,11 +172,10 @@ def as_partition(found: Any, n: int, n_clusters: int) -> np.ndarray:
         return np.eye(n_clusters)[found] * (found >= 0)[:, None]
     sums = found.sum(axis=1) if found.shape == (n, n_clusters) and found.dtype.kind == "f" else np.array([np.nan])
     if not (np.isclose(sums, 1, atol=1e-3) | (sums == 0)).all() or found.min() < 0:
-        largest = f", up to {found.max()}" if found.dtype.kind in "iu" and found.size else ""
         raise InputError(
             "init",
             f"groups from 0 to {n_clusters - 1} (or -1) of shape ({n},), or probabilities of shape "
             f"({n}, {n_clusters}) whose rows sum to 1",
-            f"{found.dtype} of shape {found.shape}{largest}",
+            f"{found.dtype} of shape {found.shape}",
         )
     return found.astype(np.float64)

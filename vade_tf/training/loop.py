@@ -1,23 +1,25 @@
 """What every system's training is made of: epochs that are recorded and can be gone on from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 
 import keras
 import tensorflow as tf
 
 from vade_tf.data import pipeline
-from vade_tf.errors import cited
+from vade_tf.data.sparse import Rows
 from vade_tf.model.observation import in_half
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
-from vade_tf.training import callbacks, execution
+from vade_tf.training import callbacks
+from vade_tf.training.distribute import Replicas
 from vade_tf.training.fitting import Fitting
-from vade_tf.training.health import Watch
-from vade_tf.training.replicas import Replicas
-from vade_tf.training.store import damaged
+from vade_tf.training.settings import Resolved
 
 PLAIN_VAE = "vae"  # name of a VaDE whose one component is N(0, I): it has no groups to look at yet
+MAX_STEPS_A_CALL = 32  # that one call of TensorFlow makes; by a script, on small tables
+SMALL_STEP = 5e7  # weights times rows that take a core as long as the call itself, about a millisecond; measured
 
 
 def fit_keras(
@@ -59,21 +61,12 @@ def prepare(fitting: Fitting, phase: str, model: keras.Model, loss=None, optimiz
     model.compile(optimizer, **more, jit_compile=fitting.jit)
     if state is None or state.phase != phase:
         return 0
-    try:
-        callbacks.restore_arrays(model, state.arrays)
-    except ValueError as error:
-        raise damaged(fitting.store, "state", cited(error)) from error
+    callbacks.assign(model, state.arrays)
     return state.epoch
 
 
 def phase_callbacks(
-    fitting: Fitting,
-    phase: str,
-    span: range,
-    epochs: int,
-    *,
-    steady: float | None = None,
-    watch: Watch | None = None,
+    fitting: Fitting, phase: str, span: range, epochs: int, *, steady: float | None = None, seen: Rows | None = None
 ) -> list[keras.callbacks.Callback]:
     """Learning rate (`steady`, or the schedule's), record and progress of a phase, of whose epochs `span` are left.
 
@@ -89,7 +82,7 @@ def phase_callbacks(
             lambda epoch: (steady or rate(epoch)) * 0.5 ** callbacks.retries(fitting.rows, phase)
         ),
         *fitting.callbacks,
-        callbacks.Record(fitting.store, phase, epochs, fitting.rows, fitting.reporter.say, watch),
+        callbacks.Record(fitting.store, phase, epochs, fitting.rows, fitting.reporter.say, seen),
         callbacks.Progress(advance, epochs),
     ]
 
@@ -112,6 +105,35 @@ def train_epochs(
             if isinstance(model, VaDE):
                 train = partial(model.fit_unseen, hints=isinstance(batches.element_spec, tuple))
             epochs = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
-            with execution.several_at_once(fitting.settings, model, steps, own):
+            with several_at_once(fitting.settings, model, steps, own):
                 train(batches, **epochs, shuffle=False, verbose=0, callbacks=calls)
     return not model.stop_training
+
+
+@contextmanager
+def several_at_once(
+    settings: Resolved, model: keras.Model, steps: int, own: Sequence[keras.callbacks.Callback]
+) -> Iterator[None]:
+    """Inside, `model.fit` makes small steps several at once, as each call has a price; they are the same to the bit.
+
+    Not where one of its callbacks hears of every batch, nor with convolutions, whose weights say little of their work.
+    How many divides the steps of an epoch: Keras would go on into the next.
+    """
+    small = settings.network == "dense" and model.count_params() * settings.batch_size <= SMALL_STEP
+    asked = model.test_function, model.predict_function  # read a batch at a time
+    if small and not model.run_eagerly and not any(map(hears_batches, own)):
+        model.steps_per_execution = max(number for number in range(1, MAX_STEPS_A_CALL + 1) if steps % number == 0)
+        model.test_function = model.predict_function = None  # a callback has some of its own made, for so many
+    try:
+        yield
+    finally:
+        model.steps_per_execution = 1
+        model.test_function, model.predict_function = asked
+
+
+def hears_batches(callback: keras.callbacks.Callback) -> bool:
+    """Whether a callback is to be called for every batch. Progress counts those it was not called for."""
+    names = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
+    own = [getattr(getattr(callback, name), "__func__", None) for name in names]
+    plain = [getattr(keras.callbacks.Callback, name) for name in names]
+    return own != plain and not isinstance(callback, callbacks.Progress)

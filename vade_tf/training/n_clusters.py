@@ -12,10 +12,11 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 from vade_tf.seeding import Stream, generator, several
-from vade_tf.training.store import Store, kept
 
 MIN_STRENGTH = 0.8  # the paper: "0.8 - 0.9 works well"
 MAX_CLUSTERS_TRIED = 20  # as in benchmarks/n_clusters.py, which chose the criterion
+MAX_ROWS_SPLIT = 4000  # as in the same script
+N_SPLITS = 5  # the paper repeats 2-fold cross-validation in the same way
 
 
 @dataclass(frozen=True)
@@ -34,14 +35,11 @@ def numbers_tried(n: int) -> list[int]:
 
 
 def prediction_strength(rows: np.ndarray, tried: Sequence[int], seed: int) -> np.ndarray:
-    """The prediction strength of each K of `tried` for rows [n, d], mean of five splits, [len(tried)]; that of 1 is 1.
-
-    The paper repeats 2-fold cross-validation in the same way.
-    """
+    """The prediction strength of each K of `tried` for rows [n, d], mean over splits, [len(tried)]; of 1 it is 1."""
     rows = np.ascontiguousarray(rows, np.float32)
     found = []
-    for own in several(seed, 5, Stream.N_CLUSTERS):
-        order = generator(own).permutation(len(rows))[:4000]  # as in the same script
+    for own in several(seed, N_SPLITS, Stream.N_CLUSTERS):
+        order = generator(own).permutation(len(rows))[:MAX_ROWS_SPLIT]
         found.append([_strength(rows[order[::2]], rows[order[1::2]], k, own) for k in tried])
     return np.mean(found, axis=0)
 
@@ -68,10 +66,3 @@ def choose_number(tried: np.ndarray, strength: np.ndarray) -> Choice:
     named = "1 cluster" if k == 1 else f"{k} clusters"
     why = f"{named}: the largest number up to {numbers[-1]} with a prediction strength of at least {MIN_STRENGTH}"
     return Choice(k, f"{why} ({strength[best]:.2f})", numbers, [round(float(each), 4) for each in strength])
-
-
-def load_choice(store: Store, n: int) -> Choice | None:
-    """The choice for n rows that a store has, or None."""
-    length = (len(numbers_tried(n)),)
-    arrays = kept(store, "clusters", {"tried": ("i", length), "strength": ("f", length)})
-    return None if arrays is None else choose_number(**arrays)

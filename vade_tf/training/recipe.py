@@ -6,7 +6,6 @@
     pretrain(fitting)
     P = start(fitting)
     P = guide(fitting, P)
-    keep_groups(fitting, P)
 """
 
 from collections.abc import Sequence
@@ -24,13 +23,12 @@ from vade_tf.seeding import Stream, subset
 from vade_tf.training import build, initialization, n_clusters, partitions, posterior, validation
 from vade_tf.training.autoencoder import pretrain
 from vade_tf.training.fitting import Fitted, Fitting, begin, fitted
-from vade_tf.training.guidance import guide
+from vade_tf.training.guidance import guide, lost_groups
 from vade_tf.training.initialization import Start
 from vade_tf.training.n_clusters import Choice
 from vade_tf.training.reporter import Silent
-from vade_tf.training.rollback import keep_groups
 from vade_tf.training.settings import AUTO, SAMPLE_ROWS, Settings
-from vade_tf.training.store import Store, damaged, kept_partition
+from vade_tf.training.store import Store
 
 MAX_NOISE_SHARE = 0.1  # of the code's variance, at the start of networks of the caller's own; a rule of this package
 
@@ -46,34 +44,29 @@ def fit(
     init: Any = None,
     networks: tuple[keras.Model, keras.Model] | None = None,
 ) -> Fitted:
-    """Fit a VaDE to rows: pretraining, starting mixture, guided training and settling. No file, no label.
+    """Fit a VaDE to rows: pretraining, starting mixture, guided training. No file, no label.
 
     Args:
         x: the rows: an array [n, D] or of images [n, height, width] (or [n, height, width, channels]), a SciPy sparse
-            matrix [n, D], which stays sparse, a finite `tf.data.Dataset` of rows or batches of rows, which is read
-            once (its batches have an open first axis: with `drop_remainder=True` each would be one image), or
-            `data.dataset.Observations`. uint8 counts as grey values from 0 to 255 (of at most 32: to what they end at).
+            matrix [n, D], which stays sparse, a finite `tf.data.Dataset` of rows or of batches with an open first
+            axis, or `data.dataset.Observations`. uint8 counts as grey values.
         settings: `Settings(clusters=K, ...)`; with clusters="auto", K is chosen before the training (`choose`).
         hints: known group of each row, int [n], -1 where it is not known: semi-supervised training. Rows without a
             hint keep the partition of the start, whose groups are renamed to fit the hints.
         store: what is kept during the fit; with the store of an interrupted fit it goes on where that stopped, and ends
             with the weights that it would have had: on the same machine without a GPU bit for bit. A store is for one
-            fit, perhaps of more epochs: other rows, seed, clusters, likelihood or hints are refused. That one of
-            `callbacks` has stopped a phase is not kept. Default: a new `Memory`.
+            fit, perhaps of more epochs. That a callback has stopped a phase is not kept. Default: a new `Memory`.
         reporter: hears of the progress; default nobody (`Silent`). `Lines()` prints.
         callbacks: Keras callbacks, for every phase. They see `logs` before the history does: what they add under the
-            name of a column stands in it. The autoencoder's phase and VaDE's are two trainings, each with a begin, an
-            end and another model: `CSVLogger` needs append=True, and the file of `ModelCheckpoint` {epoch}.
-            The schedule sets the rate at each begin of an epoch, a `LearningRateScheduler` of yours after it.
+            name of a column stands in it. The autoencoder's phase and VaDE's are two trainings of two models.
         init: a start of the caller's own in place of `settings.init`: a clusterer or mixture of scikit-learn, whose
             number of clusters is set to K and which reads what the start of such rows reads (`initialization`); a
             function of the raw rows; or an array. Both give groups, int [n], -1 for none, or probabilities [n, K].
         networks: the caller's own (encoder, decoder), functional Keras models: encoder from x [batch, D], or images of
             any shape of that size, to (m, log s2), [batch, latent] each; decoder from [batch, latent] to the parameters
             of p(x|z), of the size of x: logits, or means of standardised values, without a sigmoid. The encoder reads x
-            as p(x|z) has it, scaled from 0 to 1 or to variance 1 already (counts as they are): a `Rescaling(1 / 255)`
-            or a `Normalization` of raw rows is refused. They are trained in place, but for what is frozen. Default: the
-            paper's, `Settings.hidden` wide.
+            as p(x|z) has it, scaled already (counts as they are). They are trained in place. Default: the paper's,
+            `Settings.hidden` wide.
 
     Returns:
         The fitted model, its history, and what is wrong with it, if anything (`Fitted`).
@@ -84,13 +77,12 @@ def fit(
 
     Source: Jiang et al., IJCAI 2017; the start and the guidance are this package's.
     """
-    auto = isinstance(settings, Settings) and settings.clusters == AUTO
+    auto = settings.clusters == AUTO
     if auto and hints is not None:
         raise InputError("hints", "a number of clusters, whose groups they name", "auto", "set clusters to it")
     if auto and not (init is None or callable(init) or hasattr(init, "fit")):
         raise InputError("init", "no array beside clusters auto", "one", "set clusters to its number of groups")
-    opening = settings.opening() if auto else settings
-    fitting = begin(x, opening, hints, store, reporter, callbacks, init=init, networks=networks)
+    fitting = begin(x, settings.opening(), hints, store, reporter, callbacks, init=init, networks=networks)
     pretrain(fitting)
     choice = None
     if auto:
@@ -98,8 +90,8 @@ def fit(
     kind, rule = partitions.kind(fitting), initialization.described(*partitions.rule(fitting))
     fitting.reporter.say(f"{fitting.data.describe_kind()}; start: {rule}")
     P = guide(fitting, start(fitting))
-    remedies, found = keep_groups(fitting, P)
-    return replace(fitted(fitting, fitting.model, remedies, found), choice=choice, kind=kind, start=rule)
+    found = fitted(fitting, fitting.model, lost_groups(fitting, P))
+    return replace(found, choice=choice, kind=kind, start=rule)
 
 
 def choose(fitting: Fitting) -> tuple[Fitting, Choice]:
@@ -110,18 +102,14 @@ def choose(fitting: Fitting) -> tuple[Fitting, Choice]:
 
     Returns:
         The fit with that K, around the same networks; and the choice.
-
-    Raises:
-        DivergedError: as for `start`.
     """
     store, settings = fitting.store, fitting.settings
-    choice = n_clusters.load_choice(store, len(fitting.data.x))
-    if choice is None:
-        if fitting.state is not None and fitting.state.phase == "fit":
-            raise damaged(store, "clusters", "the choice that the state goes on from")
+    found = store.load("clusters")
+    if found is None:
         with fitting.timed():
-            choice = n_clusters.choose_number(**fitting.by_chief(lambda: partitions.strengths(fitting)))
-        store.save("clusters", {"tried": np.array(choice.tried), "strength": np.array(choice.strength)})
+            found = fitting.by_chief(lambda: partitions.strengths(fitting))
+        store.save("clusters", found)
+    choice = n_clusters.choose_number(**found)
     fitting.reporter.say(choice.why)
     settings = replace(settings, clusters=choice.n_clusters)
     before = fitting.model
@@ -133,10 +121,7 @@ def choose(fitting: Fitting) -> tuple[Fitting, Choice]:
 
 
 def start(fitting: Fitting) -> np.ndarray:
-    """Find the soft partition and the starting mixture, and give the latter to the model.
-
-    Args:
-        fitting: its model's prior is changed in place.
+    """Find the soft partition and the starting mixture, and give the latter to the model's prior.
 
     Returns:
         P [n, K], its groups named as the hints where there are any.
@@ -145,10 +130,10 @@ def start(fitting: Fitting) -> np.ndarray:
         DivergedError: the code is not finite, or its distances are not.
     """
     store, model = fitting.store, fitting.model
-    found = kept_start(store, len(fitting.data.x), fitting.settings.clusters, model.prior.latent_dim)
-    if found is None and fitting.state is not None and fitting.state.phase == "fit":
-        raise damaged(store, "start", "the start that the state goes on from")
-    if found is None:
+    kept = store.load("start")
+    if kept is not None:
+        found = Start(**kept)
+    else:
         with fitting.timed():
             found = partitions.found_start(fitting, "init")
         if fitting.hints is not None and (fitting.hints >= 0).any():
@@ -167,13 +152,6 @@ def start(fitting: Fitting) -> np.ndarray:
     return found.P
 
 
-def kept_start(store: Store, n: int, clusters: int, latent: int) -> Start | None:
-    """The start of n rows that a store has, in so many clusters and latent dimensions, or None."""
-    mixture = {"pi": ("f", (clusters,)), "mu": ("f", (clusters, latent)), "sigma2": ("f", (clusters, latent))}
-    arrays = kept_partition(store, "start", n, clusters, mixture)
-    return None if arrays is None else Start(**arrays)
-
-
 def reconstruction_variance(fitting: Fitting) -> np.ndarray:
     """The variance of p(x|z) at which the autoencoder's reconstruction of rows is most probable, [D]."""
     validated, trained = fitting.measured
@@ -183,15 +161,10 @@ def reconstruction_variance(fitting: Fitting) -> np.ndarray:
 
 
 def quieten(model: VaDE, x: Rows) -> None:
-    """Make the noise of q(z|x) small against the code, where the networks' log-variance head starts too wide.
+    """Make the noise of q(z|x) small against the code of raw rows x [n, D], for networks of the caller's own.
 
-    The head was not trained with the autoencoder, and the noise of a usual initialisation, s2 around 1, wrecks the
-    pretrained code in the first epoch. Where the mean s2 is more than `MAX_NOISE_SHARE` of the variance of the code, a
-    dense head is shrunk to a tenth with its bias at the log of half of that share. A frozen one stays as it is.
-
-    Args:
-        model: its encoder is changed in place.
-        x: raw rows, [n, D].
+    The log-variance head was not trained with the autoencoder, and s2 around 1 wrecks the pretrained code in the first
+    epoch. Where it is more than `MAX_NOISE_SHARE` of the code's variance, a dense head gets half of that share.
     """
     m, log_s2 = posterior.over_rows(model.encode, x)
     limit = MAX_NOISE_SHARE * float(m.var(axis=0).mean())

@@ -12,6 +12,7 @@ PHASES = {
     "vade": "VaDE",
     "predict": "Predicting",
 }
+SECONDS_BETWEEN_LINES = 2
 
 
 class Silent:
@@ -74,7 +75,7 @@ class PhaseLines:
         self.done += done
         self.now = self.clock()
         self.text = text or f"{100 * self.done / max(self.total, 1):.0f} %"
-        if self.done >= self.total or self.now - self.written >= 2:
+        if self.done >= self.total or self.now - self.written >= SECONDS_BETWEEN_LINES:
             self.flush()
 
     def flush(self) -> None:

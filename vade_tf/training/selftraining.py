@@ -21,7 +21,6 @@ from vade_tf.training import partitions
 from vade_tf.training.callbacks import all_finite, learning_rate
 from vade_tf.training.feature_spaces import MAX_NUMBERS_SAMPLED
 from vade_tf.training.fitting import Fitting
-from vade_tf.training.rollback import MIN_AGREEMENT
 from vade_tf.training.settings import SAMPLE_ROWS
 
 UNITS = 1200  # of each of the two layers of the classifier, as published
@@ -33,10 +32,9 @@ class Classifier(keras.Model):
     """p(c | image), [batch, K], that learns P and, once `taught` is False, follows its own answers.
 
     Args:
-        scale: function of raw rows to float32 rows [batch, D].
-        share: of each group, [K].
+        scale, share: function of raw rows to float32 rows [batch, D]; share of each group, [K].
         radius: Euclidean length of a change of pixels that must not change the answer.
-        seed, precision: of its weights and of the directions that are tried; dtype policy of the hidden layers.
+        seed, precision: of weights and directions that are tried; dtype policy of the hidden layers.
     """
 
     def __init__(self, scale, share: np.ndarray, radius: float, seed: int, precision: str):
@@ -115,10 +113,7 @@ def sharpened(fitting: Fitting, P: np.ndarray) -> np.ndarray | None:
     """The answers of a classifier that has learnt P, float16 [n, K]; None where it found other groups instead.
 
     It is to move borders. Where it moves more than that, the images have no clear ones, and what it finds is no better.
-
-    Args:
-        fitting: its `settings.self_train_epochs` are trained, on its images as VaDE's encoder reads them.
-        P: as it is, [n, K]; the numbers of the groups stay.
+    It reads images as VaDE's encoder does. The numbers of the groups stay those of P [n, K].
     """
     classifier = _trained(fitting, P)
     if not all_finite(classifier):
@@ -127,7 +122,7 @@ def sharpened(fitting: Fitting, P: np.ndarray) -> np.ndarray | None:
     found = np.concatenate([block.astype(np.float16) for block in blocks])
     scored = subset(len(found), partitions.MAX_ROWS_READ, classifier.seed)
     alike = adjusted_rand_score(P[scored].argmax(axis=1), found[scored].argmax(axis=1))
-    if alike < MIN_AGREEMENT:
+    if alike < partitions.MIN_AGREEMENT:
         fitting.reporter.say(
             "self-training: the classifier found other groups (adjusted Rand index with those before: "
             f"{alike:.2f}), which are not taken"

@@ -27,29 +27,23 @@ def checked(name: str, value, hint, metadata):
     kind = kinds[0]
     if typing.Any in kinds and not isinstance(value, str):  # an object, which is checked where it is used
         return value
+    convert = {int: _whole_number, float: _number, bool: _truth, str: _text}.get(kind, _whole_numbers)
     try:
-        if typing.get_origin(kind) is tuple:
-            return _whole_numbers(value, metadata)
-        if kind in (int, float) and isinstance(value, str):
-            raise TypeError(value)
-        return {int: _whole_number, float: _number, bool: _truth, str: _text}[kind](value, metadata)
+        return convert(value, metadata)
     except (TypeError, ValueError) as error:
         raise InputError(name, _expected(kind, metadata), reprlib.repr(value)) from error
 
 
 def _expected(kind, metadata) -> str:
     """What a field of a kind may hold, in words."""
-    least, words = metadata.get("least"), [f" or {word}" for word in metadata.get("words", ())]
-    if typing.get_origin(kind) is tuple:
-        empty = f", or {metadata['empty']}" if "empty" in metadata else ""
-        return f"whole numbers of at least 1, as in {metadata.get('example')}{empty}"
+    least = metadata.get("least")
     if kind is int:
-        return f"a whole number of at least {least or 0}{''.join(words)}"
+        return " or ".join([f"a whole number of at least {least or 0}", *metadata.get("words", ())])
     if kind is float:
         return "a positive number" if least is None else f"a number of at least {least:g}"
-    if kind is bool:
-        return "True or False"
-    return f"one of {', '.join(metadata['choices'])}" if metadata.get("choices") else "text that is not empty"
+    if kind is str:
+        return f"one of {', '.join(metadata['choices'])}" if metadata.get("choices") else "text that is not empty"
+    return "True or False" if kind is bool else f"whole numbers of at least 1, as in {metadata.get('example')}"
 
 
 def _whole_number(value, metadata) -> int:
@@ -61,8 +55,8 @@ def _whole_number(value, metadata) -> int:
 
 def _number(value, metadata) -> float:
     number, least = float(value), metadata.get("least")
-    large_enough = number > 0 if least is None else number >= least
-    if isinstance(value, bool | np.bool_) or not large_enough or number == math.inf:
+    wrong = isinstance(value, str | bool | np.bool_) or number == math.inf
+    if wrong or not (number > 0 if least is None else number >= least):
         raise ValueError(value)
     return number
 
@@ -75,8 +69,7 @@ def _truth(value, metadata) -> bool:
 
 def _text(value, metadata) -> str:
     text = os.fspath(value)
-    choices = metadata.get("choices")
-    if not isinstance(text, str) or not text or "\0" in text or (choices and text not in choices):
+    if not text or text not in (metadata.get("choices") or (text,)):
         raise ValueError(value)
     return text
 

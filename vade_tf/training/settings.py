@@ -21,34 +21,30 @@ NARROW = 64  # features below which two layers of 128 units do; by a script of t
 FULL_WIDTH_ROWS = 5000  # fewer rows get a share of `HIDDEN` in proportion; by a script, on digits and tables
 MANY_ROWS = 50_000  # rows that networks of this size do not learn by heart; by a script, on MNIST
 MIN_VALIDATION_ROWS, MAX_VALIDATION_ROWS = 20, 2000  # enough to see a loss rise; more cost rows, or time
-MIN_UPDATES = 250  # of VaDE on few rows, 100 where the rows are narrow; by a script, on digits and tables
+MIN_UPDATES, MIN_NARROW_UPDATES = 250, 100  # of VaDE on few rows, and on narrow ones; by a script, on digits and tables
 MIN_PRETRAIN_UPDATES = 50  # of the autoencoder on few rows; four times as many wear out the code of Reuters R8
+PATIENCE = 4  # epochs of the autoencoder without a lower validation loss, after which it stops
 SAMPLE_ROWS = 5000  # rows that are looked at where a look at all would cost more than it tells
 
 # Jiang et al., section 4.1 and the authors' code; the diagonal GMM on the pretrained code is their start.
 # What is no field of `Settings` is one of `Resolved`.
+PAPER_LENGTHS = {"hidden": HIDDEN, "batch_size": 100, "pretrain_epochs": 50, "epochs": 300}
+PAPER_RATE = {"schedule": "step", "decay": 0.9, "decay_epochs": 10, "adam_epsilon": 1e-4}
+PAPER_START = {"augment": "none", "init": "gmm", "guide_epochs": 0, "validation_rows": 0}
 RECIPES: dict[str, dict] = {
     "robust": {"schedule": "cosine", "augment": "digits", "init": AUTO},
-    "paper": {
-        "hidden": HIDDEN,
-        "batch_size": 100,
-        "pretrain_epochs": 50,
-        "epochs": 300,
-        "schedule": "step",
-        "decay": 0.9,
-        "decay_epochs": 10,
-        "adam_epsilon": 1e-4,
-        "augment": "none",
-        "init": "gmm",
-        "guide_epochs": 0,
-        "validation_rows": 0,
-    },
+    "paper": {**PAPER_LENGTHS, **PAPER_RATE, **PAPER_START},
 }
 
 
 def option(default, text: str, **more) -> Any:
-    """A setting with its description and, where it has them: choices, the least number it may be, and `expert`."""
+    """A setting with its description and, where it has them, its choices or the least number it may be."""
     return field(default=default, metadata={"help": text, **more})
+
+
+def expert(default, text: str, **more) -> Any:
+    """An `option` that `--help` leaves to `--help-all`."""
+    return option(default, text, expert=True, **more)
 
 
 @dataclass(frozen=True)
@@ -68,11 +64,10 @@ class Settings:
     hidden: tuple[int, ...] | None = option(
         None, "widths of the encoder (500,500,2000; less for few rows or columns)", example="500,500,2000"
     )
-    network: str = option(
+    network: str = expert(
         AUTO,
         "networks of images (auto: conv for fewer than 50,000 images of 12 to 32 pixels a side, unless hidden is set)",
         choices=(AUTO, "dense", "conv"),
-        expert=True,
     )
     likelihood: str | Any = option(  # noqa: RUF009  as all others
         AUTO, "p(x|z): bernoulli, gaussian, counts, zinb; auto: by the values; in Python also one of your own"
@@ -82,60 +77,42 @@ class Settings:
     )
     pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30; recipe paper: 50; 0: none)")
     epochs: int | None = option(None, "epochs of VaDE (10, 20 with self_train_epochs; recipe paper: 300)", least=1)
-    validation_rows: int | None = option(
-        None,
-        "rows without a gradient, which end pretraining and give the variance of p(x|z) (a tenth of fewer than 50,000 "
-        "rows, 20 to 2,000; none without a variance; 0: none)",
-        expert=True,
+    validation_rows: int | None = expert(
+        None, "rows that end pretraining and give the variance of p(x|z) (a tenth of fewer than 50,000; 0: none)"
     )
     learning_rate: float = option(2e-3, "Adam's learning rate at the start of each phase")
-    schedule: str = option(
+    schedule: str = expert(
         None,
         "of the learning rate: cosine to 5 %, step: times 0.9 every 10 epochs down to a tenth, or constant",
         choices=("cosine", "step", "constant"),
-        expert=True,
     )
     augment: str = option(
         None,
         "what the encoder reads of images: digits (turned, zoomed, shifted), photos (mirrored, cropped) or none",
         choices=("digits", "photos", "none"),
     )
-    init: str = option(
+    init: str = expert(
         None,
-        "start; auto: by the kind of the rows (docs/training.md); gmm, kmeans, spectral: of the code",
+        "start; auto: by the kind of the rows; gmm, kmeans, spectral: of the code",
         choices=METHODS,
-        expert=True,
     )
-    guide_epochs: int | None = option(
-        None, "epochs in which a cross-entropy holds each row to the start (all)", expert=True
+    guide_epochs: int | None = expert(None, "epochs in which a cross-entropy holds each row to the start (all)")
+    regroups: int | None = expert(
+        None, "how often a start on the code is recomputed in these epochs (3; 1 with self_train_epochs)"
     )
-    regroups: int | None = option(
-        None,
-        "how often a start on the code is recomputed during these epochs (3; 1 with self_train_epochs)",
-        expert=True,
+    self_train_epochs: int | None = expert(
+        None, "epochs of a classifier that sharpens the start (20 for 50,000 and more small grey images; 0: none)"
     )
-    self_train_epochs: int | None = option(
-        None,
-        "epochs of a classifier of augmented images that sharpens the start (20 for 50,000 and more grey images of at "
-        "most 32 pixels a side, unless epochs, guide_epochs or regroups is set; 0: none)",
-        expert=True,
-    )
-    guide_weight: float = option(
-        20.0, "weight of that cross-entropy, and of hints, in the loss", least=0.0, expert=True
-    )
+    guide_weight: float = expert(20.0, "weight of that cross-entropy, and of hints, in the loss", least=0.0)
     seed: int = option(0, "seed of everything random")
-    precision: str = option(
-        AUTO,
-        "precision of the hidden layers; auto: the fastest that the device has instructions for",
-        choices=PRECISIONS,
-        expert=True,
+    precision: str = expert(
+        AUTO, "of the hidden layers; auto: the fastest that the device has instructions for", choices=PRECISIONS
     )
-    jit: str = option(AUTO, "compile the step with XLA; auto: on a GPU", choices=(AUTO, "on", "off"), expert=True)
-    distribute: str = option(
+    jit: str = expert(AUTO, "compile the step with XLA; auto: on a GPU", choices=(AUTO, "on", "off"))
+    distribute: str = expert(
         "none",
         "share every batch among devices; mirrored: all of this machine, multiworker: those of a cluster",
         choices=("none", "mirrored", "multiworker"),
-        expert=True,
     )
 
     def __post_init__(self):
@@ -151,7 +128,6 @@ class Settings:
             raise InputError("jit", "'auto' or 'off' where devices share a step", "'on'", "set distribute to none")
 
     def _preset(self) -> dict:
-        """What the recipe sets."""
         return RECIPES[self.recipe]
 
     def opening(self) -> typing.Self:
@@ -173,8 +149,7 @@ class Settings:
         """These settings with all that depends on the rows written out.
 
         Args:
-            n: number of rows.
-            features: D, their width.
+            n, features: number of rows, and their width D.
             epochs: of the phase after the autoencoder where the settings do not say; None: those of VaDE.
             updates: of that phase, in whole epochs, for a system whose length is counted so; 0: `epochs` says it.
             pretrains: whether there is an autoencoder's phase.
@@ -191,47 +166,34 @@ class Settings:
         if validation is None:
             validation = default_validation_rows(n) if learns_variance else 0
         self._check_number(self.clusters, validation, n)
-        known = {each.name: getattr(self, each.name) for each in fields(Settings)}
-        recipe = {name: value for name, value in self._preset().items() if name not in known}
-        batch_size = self.batch_size or (128 if convolves else 256)  # a convolution takes twice as long for a row
-        steps = math.ceil((n - validation) / batch_size)  # of a pass over the rows; VaDE alone leaves rows out
-        pretraining = self._resolve_pretraining(steps, pretrains)
-        guidance = self._resolve_guidance(n, sharpens)
-        steps = steps if epochs is None else math.ceil(n / batch_size)
-        by_default = (20 if guidance["self_train_epochs"] else 10) if epochs is None else epochs
-        length = self._resolve_length(steps, features, by_default, updates)
-        if guidance["guide_epochs"] is None:
-            guidance["guide_epochs"] = length["epochs"]
-        known |= {"validation_rows": validation, "batch_size": batch_size, "hidden": self.hidden or widths(n, features)}
+        found: dict = {each.name: getattr(self, each.name) for each in fields(Settings)}
+        found |= {name: value for name, value in self._preset().items() if name not in found}
+        found |= {"validation_rows": validation, "hidden": self.hidden or widths(n, features)}
         if self.network == AUTO and self.hidden is not None:
-            known["network"] = "dense"  # which has these widths
-        return Resolved(**{**known, **recipe, **pretraining, **guidance, **length})
-
-    def _resolve_pretraining(self, steps: int, pretrains: bool) -> dict:
-        """Length of the autoencoder's phase; where it is left open, few rows are passed several times an epoch."""
-        if not pretrains or self.pretrain_epochs is not None:
-            return {"pretrain_epochs": self.pretrain_epochs if pretrains else 0}
-        return {"pretrain_epochs": 30, "pretrain_passes": math.ceil(MIN_PRETRAIN_UPDATES / steps), "patience": 4}
-
-    def _resolve_guidance(self, n: int, sharpens: bool) -> dict:
-        """How VaDE is held to its start; `guide_epochs` None: in all epochs."""
-        sharpening = self.self_train_epochs
-        if sharpening is None:
+            found["network"] = "dense"  # which has these widths
+        size = found["batch_size"] = self.batch_size or (128 if convolves else 256)  # a convolution takes twice as long
+        steps = math.ceil((n - validation) / size)  # of a pass over the rows; VaDE alone leaves rows out
+        if not pretrains:
+            found["pretrain_epochs"] = 0
+        elif self.pretrain_epochs is None:  # few rows are passed several times an epoch
+            passes = math.ceil(MIN_PRETRAIN_UPDATES / steps)
+            found |= {"pretrain_epochs": 30, "pretrain_passes": passes, "patience": PATIENCE}
+        if self.self_train_epochs is None:
             left_open = self.epochs is None and self.guide_epochs is None and self.regroups is None
             possible = self.augment == "digits" and self.distribute == "none" and self.guide_weight > 0
-            sharpening = 20 if sharpens and n >= MANY_ROWS and left_open and possible else 0
-        regroups = self.regroups
-        if regroups is None:
-            regroups = 1 if sharpening else 3
-        guided = self.guide_epochs if self.guide_weight > 0 else 0
-        return {"self_train_epochs": sharpening, "regroups": regroups, "guide_epochs": guided}
-
-    def _resolve_length(self, steps: int, features: int, epochs: int, updates: int) -> dict:
-        """Length of the phase after the autoencoder; where it is left open, an epoch of few rows is several passes."""
-        if self.epochs is not None:
-            return {"epochs": self.epochs}
-        passes = math.ceil((100 if features < NARROW else MIN_UPDATES) / steps)
-        return {"epochs": math.ceil(updates / (steps * passes)) if updates else epochs, "passes": passes}
+            found["self_train_epochs"] = 20 if sharpens and n >= MANY_ROWS and left_open and possible else 0
+        if self.regroups is None:
+            found["regroups"] = 1 if found["self_train_epochs"] else 3
+        if self.epochs is None:
+            steps = steps if epochs is None else math.ceil(n / size)
+            passes = found["passes"] = math.ceil((MIN_NARROW_UPDATES if features < NARROW else MIN_UPDATES) / steps)
+            by_default = (20 if found["self_train_epochs"] else 10) if epochs is None else epochs
+            found["epochs"] = math.ceil(updates / (steps * passes)) if updates else by_default
+        if self.guide_weight == 0:
+            found["guide_epochs"] = 0
+        elif self.guide_epochs is None:
+            found["guide_epochs"] = found["epochs"]
+        return Resolved(**found)
 
     def _check_number(self, clusters: int, validation: int, n: int) -> None:
         """Raises InputError where n rows are too few for so many clusters, or validation rows."""

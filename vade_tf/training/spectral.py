@@ -39,8 +39,7 @@ def spectral_groups(
     Args:
         spaces: the same rows in one or more spaces, [n, d] each; neighbours count in all of them alike.
         n_clusters: K; of more than a third of the landmarks the groups are those of k-means on the first space.
-        seed: of the landmarks and of k-means.
-        advance: called after each draw.
+        seed, advance: of landmarks and k-means; called after each draw.
         more: groups [n] of draws made elsewhere, which vote as well.
     """
     spaces = [np.ascontiguousarray(space, np.float32) for space in spaces]

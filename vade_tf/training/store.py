@@ -2,7 +2,7 @@
 
 A fit keeps arrays under these names:
 
-    fingerprint  which rows and settings the fit has, see `fingerprint`
+    fingerprint  which rows and settings the fit has
     seconds      of what has no epochs
     state        weights, optimizer and history after a whole epoch
     best         weights of the autoencoder after the epoch with the lowest validation loss
@@ -11,26 +11,29 @@ A fit keeps arrays under these names:
     start        soft partition P and mixture of the start
     further      of texts: the groups that further autoencoders found
     partition    P as last recomputed during the VaDE phase
-    guided       weights after the last epoch that was held to P
 
 and, once a second or when the state is kept, the rows of its history. The run folder (`runs.folder.Run`) is a store
 on disk.
 """
 
 import json
+import zlib
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from vade_tf.data import pipeline
+from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError
+from vade_tf.seeding import Stream, subset
+from vade_tf.training.settings import Resolved
 
 COLUMNS = (
     "phase", "epoch", "learning_rate", "loss", "elbo", "distortion", "rate_z", "rate_w", "rate_c", "guidance",
-    "val_loss", "acc", "nmi", "ari", "gamma_entropy", "components_used", "active_units", "reseeded", "restored_epoch",
-    "seconds",
+    "val_loss", "acc", "nmi", "ari", "gamma_entropy", "components_used", "active_units", "restored_epoch", "seconds",
 )  # fmt: skip
-TEXT_COLUMNS = ("phase", "reseeded")  # reseeded: components that got a new start, separated by spaces
+MAX_ROWS_HASHED = 256  # in a fingerprint; of rows in a file each is a read
 
 
 @runtime_checkable
@@ -89,10 +92,7 @@ class State:
     def load(cls, store: Store) -> "State | None":
         """The last state kept, or None if no epoch was finished."""
         arrays = store.load("state")
-        if arrays is None:
-            return None
-        meta = _meta(store, "state", arrays, ("phase", "epoch", "rows"))
-        return cls(meta["phase"], meta["epoch"], listed(arrays), meta["rows"])
+        return None if arrays is None else cls(arrays=listed(arrays), **json.loads(str(arrays["meta"])))
 
 
 @dataclass(frozen=True)
@@ -116,82 +116,38 @@ class Pretrained:
         store.save("pretrained", {"meta": np.array(meta), "validation": self.validation, **numbered(self.weights)})
 
     @classmethod
-    def load(cls, store: Store, n: int) -> "Pretrained | None":
-        """The autoencoder of n rows that a store has, or None."""
+    def load(cls, store: Store) -> "Pretrained | None":
+        """The autoencoder that a store has, or None."""
         arrays = store.load("pretrained")
         if arrays is None:
             return None
-        meta = _meta(store, "pretrained", arrays, ("likelihood", "epochs"))
-        validation = arrays.get("validation", np.zeros(1))
-        if validation.dtype.kind != "i" or np.any(np.diff(validation, prepend=-1, append=n) <= 0):
-            raise damaged(store, "pretrained", f"numbers of validation rows, ascending and below {n}")
-        return cls(listed(arrays), validation, meta["likelihood"], meta["epochs"])
+        return cls(listed(arrays), arrays["validation"], **json.loads(str(arrays["meta"])))
 
 
-def _meta(store: Store, name: str, arrays: dict[str, np.ndarray], keys: tuple[str, ...]) -> dict:
-    """What is kept as JSON beside the arrays of a name.
+def check_fingerprint(store: Store, rows: Rows, settings: Resolved, about: dict[str, str]) -> None:
+    """Keep what identifies a fit, or compare it with the fit whose state the store has.
 
-    Raises:
-        InputError: it is damaged, or of an older version.
-    """
-    try:
-        meta = json.loads(str(arrays["meta"]))
-        return {key: meta[key] for key in keys}
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(store, name, f"{', '.join(keys)} in its meta") from error
-
-
-def damaged(store: Store, name: str, expected: str) -> InputError:
-    """The error for arrays that this version has not kept."""
-    found = f"others in {store.place(name)}"
-    return InputError("store", expected, found, "it is damaged or of an older version; fit anew in another place")
-
-
-def kept(store: Store, name: str, expected: dict[str, tuple[str, tuple[int, ...]]]) -> dict[str, np.ndarray] | None:
-    """The arrays kept under a name, or None.
+    A fit of more epochs than before, or with other settings of how it is trained, is the same one.
 
     Args:
-        store: where they are.
-        name: theirs.
-        expected: kind ("i": whole, "f": finite numbers) and shape of each.
+        store: of the fit; of several workers the chief's.
+        rows: all of them, of which `MAX_ROWS_HASHED` are read.
+        settings: of the fit.
+        about: what else identifies it, by name.
 
     Raises:
-        InputError: they are others.
+        InputError: the store has the state of a fit to other rows or settings, or of an older version.
     """
-    arrays = store.load(name)
-    if arrays is None:
-        return None
-    for part, (kind, shape) in expected.items():
-        array = arrays.get(part)
-        if array is None or array.dtype.kind != kind or array.shape != shape or not np.isfinite(array).all():
-            raise damaged(store, name, f"finite numbers of shape {shape} as {part}")
-    return {part: arrays[part] for part in expected}
-
-
-def kept_weights(store: Store, name: str, arrays: dict[str, np.ndarray], model_weights: list) -> list[np.ndarray]:
-    """The weights of a model among the arrays of a name, as `numbered` calls them.
-
-    Args:
-        store, name: where they are.
-        arrays: what is kept there.
-        model_weights: arrays of the same model.
-
-    Raises:
-        InputError: they are of another one, or not finite.
-    """
-    found = listed(arrays)
-    forms = [[(weight.shape, weight.dtype.kind) for weight in weights] for weights in (found, model_weights)]
-    if forms[0] != forms[1] or not all(np.isfinite(weight).all() for weight in found):
-        raise damaged(store, name, "the finite weights of this model")
-    return found
-
-
-def kept_partition(store: Store, name: str, n: int, clusters: int, more: dict) -> dict[str, np.ndarray] | None:
-    """As `kept`, with the soft partition P of n rows, [n, K], among the arrays."""
-    arrays = kept(store, name, {"P": ("f", (n, clusters)), **more})
-    if arrays is not None and not 0 <= arrays["P"].min() <= arrays["P"].max() <= 1:
-        raise damaged(store, name, "probabilities")
-    return arrays
+    some = rows[subset(len(rows), pipeline.together(rows, MAX_ROWS_HASHED), 0, Stream.LOOKED_AT)]
+    found = {name: str(getattr(settings, name)) for name in ("seed", "restart", "clusters")}
+    found |= {"rows": f"{tuple(rows.shape)}, {zlib.crc32(np.ascontiguousarray(some).data):08x}", **about}
+    if any(store.load(name) is not None for name in ("state", "clusters", "further", "start")):
+        before = store.load("fingerprint") or {}
+        for name, value in found.items():
+            if (was := str(before.get(name, "an older version"))) != value:
+                expected = f"the state of a fit with {name} {value}"
+                raise InputError("store", expected, f"{was} in {store.place('fingerprint')}", "begin in another place")
+    store.save("fingerprint", {name: np.array(value) for name, value in found.items()})
 
 
 def numbered(arrays: list[np.ndarray]) -> dict[str, np.ndarray]:

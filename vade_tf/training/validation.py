@@ -30,7 +30,7 @@ def choose_rows(store: Store, n: int, size: int, seed: int, hints: np.ndarray | 
     """
     if size == 0:
         return np.zeros(0, int)
-    lent = Pretrained.load(store, n)
+    lent = Pretrained.load(store)
     if lent is not None:
         found, size = lent.validation, len(lent.validation)
         found = found if hints is None else found[hints[found] < 0]
@@ -54,16 +54,10 @@ def worn(found: list[float], patience: int) -> bool:
 
 
 class Stop(keras.callbacks.Callback):
-    """Ends an autoencoder's training when the loss of validation rows rises, and keeps its best weights.
+    """Ends an autoencoder's training when the loss of validation rows x [m, D] rises, and stores its best weights.
 
-    The history decides, so a resumed fit stops at the same epoch.
-
-    Args:
-        x: the validation rows, [m, D].
-        loss: function from targets and outputs to nats, [m].
-        networks: encoder, decoder and what else is trained; the store gets their weights after the best epoch.
-        rows: the history.
-        patience: epochs without a lower loss.
+    The history (`rows`) decides, so a resumed fit stops at the same epoch. `loss` is a function from targets and
+    outputs to nats, [m]; `networks` are all that is trained; `patience` counts epochs without a lower loss.
     """
 
     def __init__(
@@ -87,12 +81,9 @@ class Stop(keras.callbacks.Callback):
 
 
 class Noise(keras.callbacks.Callback):
-    """After each epoch of a VaDE: the variance of p(x|z) by validation rows, and their loss.
+    """After each epoch of a VaDE: the variance of p(x|z) by validation rows x [m, D], and their loss.
 
-    Args:
-        x: the validation rows, [m, D].
-        trained: some of the rows that are trained on, see `variance_of_both`.
-        seed: of the one draw of z for each row.
+    `trained` are some of the rows that are trained on, see `variance_of_both`; the seed is of one draw of z a row.
     """
 
     def __init__(self, x: Rows, trained: Rows, seed: int):
@@ -132,10 +123,7 @@ def variance_of_both(model: VaDE, x: Rows, trained: Rows, seed: int) -> np.ndarr
 def variance(model: VaDE, x: Rows, draw: np.ndarray | None = None) -> np.ndarray:
     """The variance of p(x|z) at which raw rows x [m, D] are most probable, [D]; NaN of a column that none knows.
 
-    Args:
-        model: as it is.
-        x: the rows.
-        draw: noise of z, [m, latent]; default: z is the mean code.
+    `draw` is the noise of z, [m, latent]; by default z is the mean code.
     """
     total, known = np.zeros(model.n_features), np.zeros(model.n_features)
     for rows, part in _blocks(x, draw):

@@ -20,13 +20,14 @@ import vade_tf
 from vade_tf.data import pipeline
 from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.shards import FileRows
+from vade_tf.errors import InputError
 from vade_tf.runs import assignments
 from vade_tf.runs import result as results
 from vade_tf.runs.folder import Run
 from vade_tf.training import distribute
 from vade_tf.training.store import Memory
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DEADLINE = 300  # seconds; a busy machine fails nothing
 
 
@@ -81,7 +82,6 @@ def wire(monkeypatch):
         return sent.pop(0)
 
     monkeypatch.setattr(distribute, "_sum", summed)
-    monkeypatch.setattr(distribute, "CHUNK", 64)
     monkeypatch.setattr(distribute, "workers", lambda strategy: 2)
     monkeypatch.setattr(distribute, "chief", lambda strategy: strategy == "chief")
     return sent
@@ -114,6 +114,16 @@ def test_only_the_chief_keeps_and_all_find_it(wire):
     np.testing.assert_array_equal(worker.load("state")["a"], np.arange(3))
     chief.load("groups")
     assert worker.load("groups") is None
+
+
+def test_a_batch_that_devices_cannot_share_evenly_is_refused():
+    class Two:
+        num_replicas_in_sync = 2
+
+    distribute.check_batch_size(Two(), 4)
+    distribute.check_batch_size(None, 5)
+    with pytest.raises(InputError, match="^batch_size: expected a multiple of the 2 devices"):
+        distribute.check_batch_size(Two(), 5)
 
 
 # ----------------------------------------------------------------------------------------- two devices, two machines
