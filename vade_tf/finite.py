@@ -32,7 +32,7 @@ def finite_range(x, argument: str, holes: bool = False, hint: str = "") -> tuple
             block = np.asarray(x[rows])
             row, column = np.argwhere(_unusable(block, holes))[0]
             value = block[row, column]
-            got = f"{value} at row {rows.start + row}, column {column} (from 0)"
+            got = f"{'NaN' if np.isnan(value) else value} at row {rows.start + row}, column {column} (from 0)"
             todo = "drop or impute such rows" + hint * bool(np.isnan(value))
             raise InputError(argument, "finite numbers below 1e30", got, todo)
         numbers = numbers[~np.isnan(numbers)] if holes else numbers

@@ -177,7 +177,7 @@ def test_data_that_moved_or_changed(copy, data, tmp_path):
     model = load(copy)
     settings = json.loads((copy / "config.json").read_text())
     (copy / "config.json").write_text(json.dumps({**settings, "data": str(tmp_path / "gone.npz")}))
-    with pytest.raises(InputError, match=r"gone\.npz"):
+    with pytest.raises(FileNotFoundError, match=r"gone\.npz"):
         load_rows(Run.open(copy), model)
     with np.load(data) as arrays:
         np.savez(tmp_path / "gone.npz", x=arrays["x"][::-1], y=arrays["y"])

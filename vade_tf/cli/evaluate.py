@@ -69,7 +69,6 @@ def run(options: argparse.Namespace, command: str) -> None:
     if not options.no_figures:
         from vade_tf.report import figures  # noqa: F401  matplotlib, an extra
 
-        out.mkdir(parents=True, exist_ok=True)
     where = {name: getattr(options, name) for name in ("data_dir", "data", "labels", "test")}
     evaluated = {}
     terminal = Plain(stderr=True, quiet=options.quiet)  # stdout stays clean for what is found
@@ -89,6 +88,7 @@ def run(options: argparse.Namespace, command: str) -> None:
     if options.no_figures:
         return
     terminal.print("drawing figures")
+    out.mkdir(parents=True, exist_ok=True)
     first = evaluated[str(paths[0])]
     written = page.write_comparison(results, out) if several else page.write(first, out, command)
     if not options.json:

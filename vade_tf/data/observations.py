@@ -86,6 +86,8 @@ def observe(
         from vade_tf.data.schema import coded_frame  # pandas takes a while to load, and arrays do without
 
         x, schema = coded_frame(x, argument, likelihood in COUNTS, transform)
+    if hasattr(x, "obsm"):
+        raise InputError(argument, "rows", "an AnnData", "give it to VaDEClusterer, or give its X")
     if scipy.sparse.issparse(x):
         x = SparseRows(x)
     elif not isinstance(x, (np.ndarray, SparseRows, FileRows)):

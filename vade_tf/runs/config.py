@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from vade_tf.data.named import DATASETS
 from vade_tf.errors import InputError, outlier_share
 from vade_tf.systems import SYSTEMS
-from vade_tf.training.settings import AUTO, METHODS, NARROW, RECIPES, Resolved, Settings, option
+from vade_tf.training.settings import AUTO, METHODS, NARROW, RECIPES, Resolved, Settings, expert, option
 
 MAX_RUNS = 1000  # of a study
 MODELS = ("vade", *SYSTEMS)
@@ -91,7 +91,7 @@ class TrainConfig(Settings):
     hints: str | None = option(None, ".npy with the known group of each row, -1: unknown; semi-supervised", path=True)
     require_full: bool = option(False, "fail rather than train on the bundled 5,000 MNIST digits offline", expert=True)
     limit: int | None = option(None, "use a random subset of this many rows", least=1)
-    outliers: float | None = option(
+    outliers: float | None = expert(
         None,
         "share of the rows, those of the lowest density, whose cluster is -1 in assignments.csv and predict (none)",
     )
