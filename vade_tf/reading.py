@@ -16,7 +16,10 @@ def plain_array(file: Path | str, mapped: bool = False):
     Raises:
         ValueError: it is no .npy file, shorter than its header says, or holds Python objects.
     """
-    found = np.lib.format.open_memmap(file, mode="r")  # which holds the header against the size of the file
+    try:
+        found = np.lib.format.open_memmap(file, mode="r")  # which holds the header against the size of the file
+    except ValueError as error:  # "mmap length is greater than file size"
+        raise ValueError(f"{file} is damaged ({error})") from error
     return found if mapped else np.array(found)
 
 

@@ -14,8 +14,6 @@ from vade_tf.data import pipeline, shards
 from vade_tf.data.observations import observe
 from vade_tf.data.shards import FileRows, Shuffle
 from vade_tf.errors import InputError
-from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run
 from vade_tf.training import recipe
 from vade_tf.training.settings import Settings
 
@@ -155,46 +153,6 @@ def test_what_was_read_of_a_file_is_let_go_with_its_batches(blobs):
     del rows, hints, batches
     gc.collect()
     assert [each() for each in held] == [None, None]
-
-
-def test_one_batch_of_all_rows_trains_as_in_memory(blobs, eager):
-    """The order of the rows of a batch is all that differs."""
-    mapped, x, _ = blobs
-    settings = Settings(clusters=3, **{**SMALL, "batch_size": 500, "epochs": 1, "init": "kmeans", "guide_epochs": 0})
-    one, other = recipe.fit(x, settings), recipe.fit(mapped, settings)
-    for row, again in zip(one.history[:2], other.history[:2], strict=True):
-        assert row["loss"] == pytest.approx(again["loss"], rel=1e-5)
-
-
-class Killed(Exception):
-    pass
-
-
-class Stop(tf.keras.callbacks.Callback):
-    """Stops after so many batches of all phases."""
-
-    def __init__(self, batches):
-        super().__init__()
-        self.left = batches
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if self.left == 0:
-            raise Killed
-
-
-@pytest.mark.long
-def test_a_fit_that_was_stopped_ends_with_the_same_weights(small, blobs, tmp_path, monkeypatch):
-    monkeypatch.setattr("vade_tf.training.callbacks.SAVE_SECONDS", 0.0)
-    settings = Settings(clusters=3, **SMALL, regroups=1)
-    whole = recipe.fit(blobs[0], settings)
-    for batches in (20, 52):  # in the second epoch of the autoencoder, and of VaDE
-        store = Run.create(tmp_path / str(batches), TrainConfig(data="x.npy", clusters=3), {})
-        with pytest.raises(Killed):
-            recipe.fit(blobs[0], settings, store=store, callbacks=[Stop(batches)])
-        again = recipe.fit(blobs[0], settings, store=store)
-        for one, other in zip(whole.model.get_weights(), again.model.get_weights(), strict=True):
-            np.testing.assert_array_equal(one, other)
 
 
 def test_a_file_that_changes_while_it_is_read_is_named(small, blobs, tmp_path):

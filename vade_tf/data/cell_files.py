@@ -9,7 +9,7 @@ import pandas
 
 from vade_tf.data import arrays
 from vade_tf.data.dataset import Coded, Dataset
-from vade_tf.data.genes import Cells, Genes, describe_numbers, labels_of, origins_of
+from vade_tf.data.genes import Cells, Genes, describe_numbers, obs_column, origins_of
 from vade_tf.data.observations import build
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
@@ -50,7 +50,7 @@ def load(
     if names is None:
         cells = read(file)
         cells.var_names_make_unique()
-        y = labels_of(cells, labels)
+        y = obs_column(cells, labels, "labels")
     else:
         x, y = arrays.read_h5(file, labels, scored)
         cells = Cells(x, *names)

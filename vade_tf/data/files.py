@@ -70,10 +70,6 @@ def load_file(
             those of a folder are brought; () says that rows are none. Default: it is seen by their values.
         dialect: how a table's text file is written.
 
-    Returns:
-        The rows; they have no schema where the file is an array and none of a table was given. The notice says what was
-        done with the columns.
-
     Raises:
         InputError: the file is of another kind, or does not hold what is asked for.
         Exception: as the library raises it that reads the file, which is missing or damaged.

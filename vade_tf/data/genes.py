@@ -19,7 +19,6 @@ from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.machine import spans
 
-MAX_BATCHES = 1000  # of cells
 THETA = 100.0  # of the negative binomial that genes are held against
 MAX_ROWS_TOGETHER = 2**22
 MAX_NUMBERS_DENSE = 2**22  # of cells that are made dense together
@@ -151,28 +150,26 @@ def is_annotated(x: Any) -> bool:
     return all(hasattr(x, name) for name in ("X", "layers", "obs", "obsm", "obs_names", "var_names"))
 
 
-def labels_of(cells: Any, labels: str | None) -> np.ndarray | None:
-    """A column of what is known of the cells, as texts [cells]; None where none is asked for."""
-    return None if labels is None else _of_every_cell(cells, labels, "labels")
-
-
 def origins_of(cells: Any, column: str | None) -> np.ndarray | None:
     """The batch of each cell: the place of its value in a column of `obs` among all, int32 [n]; None: no column.
 
     Raises:
         InputError: there is no such column, cells without a value, or levels that are one or too many.
     """
-    if column is None:
+    values = obs_column(cells, column, "batch")
+    if values is None:
         return None
-    levels, origins = np.unique(_of_every_cell(cells, column, "batch"), return_inverse=True)
-    if not 2 <= len(levels) <= min(MAX_BATCHES, len(origins) // 2):
+    levels, origins = np.unique(values, return_inverse=True)
+    if not 2 <= len(levels) <= len(origins) // 2:
         got = f"{len(levels):,} different ones for {len(origins):,} cells in {column!r}"
         raise InputError("batch", "a column of few values, as of donors or lanes", got)
     return origins.astype(np.int32)
 
 
-def _of_every_cell(cells: Any, column: str, argument: str) -> np.ndarray:
-    """A column of `obs` as texts, [cells]; an InputError where it is not there, or a cell has no value."""
+def obs_column(cells: Any, column: str | None, argument: str) -> np.ndarray | None:
+    """A column of `obs` as texts, [cells]; None: no column. An InputError where it is not there, or not complete."""
+    if column is None:
+        return None
     if column not in cells.obs:
         raise InputError(argument, f"one of the columns {reprlib.repr(list(cells.obs))} of obs", repr(column))
     values = cells.obs[column]

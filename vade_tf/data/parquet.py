@@ -40,7 +40,7 @@ class ParquetTable:
         )
         wanted = [name for name in self.schema.names if name not in self.dropped] if columns is None else columns
         self.columns = [name for name in self.schema.names if name in wanted]
-        self._at, self._found = 0, state(file.stat())
+        self._at, self._found = 0, state(file)
         self._batches: Iterator[pyarrow.RecordBatch] = iter(())
         self._rest = self._empty()  # read, and not given yet
 

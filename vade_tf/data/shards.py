@@ -10,9 +10,7 @@ reads some of the lots, and the batches are the same whatever the number of devi
 import copy
 import math
 import mmap
-import os
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +54,7 @@ class FileRows:
         order = "C" if found.flags.c_contiguous else "F"
         self._place: dict = {"dtype": found.dtype, "offset": found.offset, "shape": found.shape, "order": order}
         self._numbers: range | np.ndarray = range(len(found))  # of the rows among those of the file
-        self._found = state(self.file.stat())
+        self._found = state(self.file)
 
     @classmethod
     def open(cls, file: Path) -> "FileRows":
@@ -127,17 +125,15 @@ def stays_in_file(n: int, width: int, dtype) -> bool:
     return n * width * np.dtype(dtype).itemsize > MAX_SHARE * memory()
 
 
-def state(stat: os.stat_result) -> tuple[int, int]:
+def state(file: Path) -> tuple[int, int]:
     """What changes where a file is written anew: its size in bytes, and when it was written."""
-    return stat.st_size, stat.st_mtime_ns
+    found = file.stat()
+    return found.st_size, found.st_mtime_ns
 
 
 def check_unchanged(file: Path, found: tuple[int, int], argument: str = "data") -> None:
     """Raises InputError where the `state` of a file is no longer that which was found when it was opened."""
-    now = None
-    with suppress(OSError):
-        now = state(file.stat())
-    if now != found:
+    if state(file) != found:
         raise InputError(argument, "a file as it was when its rows were first read", f"{file}, which has changed")
 
 
