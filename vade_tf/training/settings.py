@@ -70,7 +70,7 @@ class Settings:
         choices=(AUTO, "dense", "conv"),
     )
     likelihood: str | Any = option(  # noqa: RUF009  as all others
-        AUTO, "p(x|z): bernoulli, gaussian, counts, zinb; auto: by the values; in Python also one of your own"
+        AUTO, "p(x|z): bernoulli, gaussian, counts, zinb; auto: as the values ask for"
     )
     batch_size: int | None = option(
         None, "rows a step (256; VaDE with convolutional networks: 128; recipe paper: 100)", least=1
