@@ -21,7 +21,6 @@ EXTRAS = {  # which optional dependency brings a module
     "mlxtend": "digits",
     "pyarrow": "files",
     "PIL": "files",
-    "h5py": "cells",
     "anndata": "cells",
 }
 
