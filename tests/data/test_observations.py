@@ -24,10 +24,10 @@ def units(rows):
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (np.array([[1.0, 2.0], [3.0, np.nan]]), "got nan at row 1, column 1"),
+        (np.array([[1.0, 2.0], [3.0, np.nan]]), "got NaN at row 1, column 1"),
         (np.array([[1.0, np.inf]]), "got inf at row 0, column 1"),
         (np.array([[1e35, 1.0]]), "got 1e.35 at row 0"),
-        (scipy.sparse.csr_array([[0.0, 1.0], [np.nan, 0.0]]), "got nan at row 1, column 0"),
+        (scipy.sparse.csr_array([[0.0, 1.0], [np.nan, 0.0]]), "got NaN at row 1, column 0"),
         (np.ma.masked_array(np.ones((2, 2)), [[0, 1], [0, 0]]), "expected rows without masked cells"),
         (np.zeros(5), r"expected a matrix .* got shape \(5,\)"),
         (np.zeros((0, 5)), r"got shape \(0, 5\)"),

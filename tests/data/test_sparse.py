@@ -29,7 +29,7 @@ def test_very_wide_rows_are_made_dense_a_few_at_a_time():
         model = SimpleNamespace(likelihood=counts, scale=lambda rows: rows)
         choice.check_units(model, data.x)
         sizes = [len(rows) for rows in pipeline.blocks(data.x)]
-        looked_at = health.Watch(data.x, 5, seed=0).x
+        looked_at = health.sample(data.x, seed=0)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

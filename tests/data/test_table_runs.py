@@ -193,5 +193,5 @@ def test_an_export_takes_the_table_itself(run, frame, tmp_path):
     with pytest.raises(InputError, match="expected a run folder"):
         vade_tf.load_schema(tmp_path)
     (tmp_path / "1" / "assets.extra" / "schema.json").write_text("{")
-    with pytest.raises(InputError, match="schema.json"):
+    with pytest.raises(ValueError, match="double quotes"):
         vade_tf.Served(tmp_path / "1")

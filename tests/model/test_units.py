@@ -43,7 +43,7 @@ def test_of_rows_that_are_not_standardised_nothing_is_said(rng):
 def test_values_that_are_no_numbers_are_named(value):
     x = np.zeros((9000, 6), "f4")
     x[8500, 2] = value
-    with pytest.raises(InputError, match=f"x: expected finite .*, got {value} at row 8500, column 2 .*; drop or"):
+    with pytest.raises(InputError, match="x: expected finite .*, got .* at row 8500, column 2 .*; drop or"):
         choice.check_units(model_of(BYTES), x)
     with pytest.raises(InputError, match="x: expected numbers, got <U1"):
         choice.check_units(model_of(BYTES), np.full((2, 6), "a"))
