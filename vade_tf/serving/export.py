@@ -46,7 +46,7 @@ def export(model: VaDE, to: str | Path, version: int = 1, schema: Coded | None =
     if (to / name).exists():
         free = 1 + max(int(path.name) for path in to.iterdir() if path.name.isdecimal())
         raise InputError("version", "a new one", f"{to / name}, which may be in use", f"give {free}")
-    module, signatures = build_signatures(in_float32(model))
+    module, signatures = build_signatures(in_float32(model), schema)
     to.mkdir(parents=True, exist_ok=True)
     with whole_path(to / name) as folder:  # a server reads folders named by a number only
         tf.saved_model.save(module, str(folder), signatures)
@@ -55,7 +55,8 @@ def export(model: VaDE, to: str | Path, version: int = 1, schema: Coded | None =
             (folder / SCHEMA).write_text(json.dumps(schema.to_dict()), encoding="utf-8")
         with tf.io.TFRecordWriter(str(folder / WARMUP)) as writer:
             for signature, function in signatures.items():
-                writer.write(warmup_request(signature, function.structured_input_signature[0]))
+                positional, named = function.structured_input_signature
+                writer.write(warmup_request(signature, [*positional, *named.values()]))
     return to / name
 
 
@@ -100,7 +101,7 @@ def warmup_request(signature: str, inputs) -> bytes:
     request = _field(1, _field(3, signature.encode()))
     for tensor in inputs:  # TensorSpecs
         shape = [1] if tensor.shape.rank is None else [size or 1 for size in tensor.shape]
-        zeros = tf.make_tensor_proto(0, tensor.dtype, shape).SerializeToString()
+        zeros = tf.make_tensor_proto(tf.zeros(shape, tensor.dtype).numpy(), tensor.dtype, shape).SerializeToString()
         request += _field(2, _field(1, tensor.name.encode()) + _field(2, zeros))
     return _field(6, _field(1, request))
 

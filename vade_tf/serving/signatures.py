@@ -6,6 +6,7 @@
     reconstruct       x float32 [n, D]           -> x, the mean of p(x|z = mean)
     score             x float32 [n, D]           -> elbo
     generate          cluster int64 [n], seed    -> x, one new observation each
+    columns           of a table: each column [n] by its name -> as serving_default
 
 x are raw features, as in training: the scaling is inside. Of a table they are what its schema makes of it. A row's
 answer depends on that row alone, never on its neighbours, so a server may put requests together as it likes.
@@ -16,18 +17,22 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from vade_tf.data.dataset import Coded
+from vade_tf.data.schema import Schema
 from vade_tf.finite import MAX_VALUE
 from vade_tf.model import elbo, networks
 from vade_tf.model.vade import VaDE
+from vade_tf.serving import columns
 
 SCHEMA = Path("assets.extra") / "schema.json"  # in the folder of a version
 
 
-def build_signatures(model: VaDE) -> tuple[tf.Module, dict]:
+def build_signatures(model: VaDE, schema: Coded | None = None) -> tuple[tf.Module, dict]:
     """The module to save and its signatures.
 
     Args:
         model: a VaDE that computes in float32.
+        schema: how its rows were coded; that of a table adds `columns`.
 
     Returns:
         A module that holds the weights, and {signature name: concrete function}.
@@ -80,7 +85,13 @@ def build_signatures(model: VaDE) -> tuple[tf.Module, dict]:
     rows, byte_rows = ([None, n_features], tf.float32), ([None, n_features], tf.uint8)
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
+    more = {}
+    if isinstance(schema, Schema) and (coder := columns.coder(schema)) is not None:
+        specs, code, module.tables = coder
+        of_table = tf.function(lambda **cells: classify(code(cells)), autograph=False)
+        more["columns"] = of_table.get_concrete_function(**specs)
     return module, {
+        **more,
         "serving_default": concrete(classify, x=rows),
         "classify_bytes": concrete(classify, x=byte_rows),
         "encode": concrete(encode, x=rows),
