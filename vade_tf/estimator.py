@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeAlias
 
 import keras
 import numpy as np
@@ -26,15 +26,16 @@ from vade_tf.data.sparse import Rows
 from vade_tf.errors import InputError, outlier_share, warn_units, whole_number
 from vade_tf.estimator_rows import RowReader
 from vade_tf.machine import rows_together
-from vade_tf.model.networks import check_apart, set_all
+from vade_tf.model.own_networks import copied
 from vade_tf.model.prior import check_clusters
-from vade_tf.seeding import Stream, fold
+from vade_tf.seeding import fold
 from vade_tf.training import recipe
 from vade_tf.training.health import CLUSTER_ALONE
 from vade_tf.training.posterior import model_groups, over_rows
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
 
+Table: TypeAlias = np.ndarray | pandas.DataFrame  # rows as those that were fitted
 PARAMETERS = {"clusters": "n_clusters", "seed": "random_state", "transform": "column_transform"}  # of settings
 
 
@@ -100,7 +101,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         >>> groups = VaDEClusterer(n_clusters=10, random_state=0).fit_predict(images)  # [n, height, width] in [0, 1]
     """
 
-    n_clusters: int | str = 8
+    n_clusters: int | Literal["auto"] = 8
     _: KW_ONLY
     recipe: str = "robust"
     latent_dim: int = 10
@@ -168,7 +169,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
                 reporter=reporter,
                 callbacks=self.callbacks or (),
                 init=None if isinstance(self.init, str) else self.init,
-                networks=self._networks(settings.seed),
+                networks=copied(self.encoder, self.decoder, settings.seed),
             )
         except InputError as error:
             name, *rest = map(translated, error.args)
@@ -192,7 +193,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         check_is_fitted(self)
         return self.model_.likelihood.name
 
-    def predict(self, X):
+    def predict(self, X) -> np.ndarray:
         """Most probable cluster of each row, -1 of an outlier (see `contamination`): X [n, D] -> int [n].
 
         Raises:
@@ -200,15 +201,15 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         """
         return self._groups(self._known(X))
 
-    def predict_proba(self, X):
+    def predict_proba(self, X) -> np.ndarray:
         """p(c|x) = E_q(z|x)[ p(c|z) ] of each row (eq. 16): X [n, D] -> [n, K]. Raises as `predict` does."""
         return self._each(self._known(X), self.model_.predict_on_batch)  # `predict` would copy all rows into a tensor
 
-    def transform(self, X):
+    def transform(self, X) -> np.ndarray:
         """Mean code of each row: X [n, D] -> [n, latent]. Raises as `predict` does."""
         return self._each(self._known(X), lambda rows: self.model_.encode(rows)[0])
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X) -> Table:
         """Mean of p(x|z) of codes, in the units of the rows that were fitted: X [n, latent] -> [n, D].
 
         A DataFrame like the one that was fitted, if it was one, without the columns that were left out.
@@ -219,7 +220,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
             raise InputError("X", f"codes of shape (n, {self._n_features_out})", str(codes.shape))
         return self._decoded(codes)
 
-    def impute(self, X):
+    def impute(self, X) -> pandas.DataFrame:
         """Fill missing cells with the mean of p(x | z = mean code of the row), in the units and categories of X.
 
         Args:
@@ -240,7 +241,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         means = self._each(self._known(X), lambda rows: self.model_.decode(self.model_.encode(rows)[0]))
         return filled(X, self.schema_, self.model_.unscale(means))
 
-    def sample(self, n_samples=1, cluster=None, random_state=None):
+    def sample(self, n_samples=1, cluster=None, random_state=None) -> tuple[Table, np.ndarray]:
         """Draw new rows: a cluster from pi, a code from its Gaussian, decoded to the mean of p(x|z).
 
         Args:
@@ -267,7 +268,7 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         codes = self.model_.draw_codes(clusters, int(random.randint(2**31 - 1))).numpy()
         return self._decoded(codes), clusters
 
-    def score_samples(self, X):
+    def score_samples(self, X) -> np.ndarray:
         """Evidence lower bound of each row, nats, in the units of the likelihood: X [n, D] -> [n].
 
         The lower, the rarer. The same draws of the noise for every row, so a row's score depends on it alone. Missing
@@ -276,8 +277,8 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         """
         return self._each(self._known(X), self.model_.elbo)
 
-    def score(self, X, y=None):
-        """Mean of `score_samples` over X [n, D], nats a row, as a float; y is ignored."""
+    def score(self, X, y=None) -> float:
+        """Mean of `score_samples` over X [n, D], nats a row; y is ignored."""
         return float(self.score_samples(X).mean(dtype=np.float64))
 
     def save(self, path) -> None:
@@ -316,30 +317,10 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         named["init"] = self.init if isinstance(self.init, str) else None
         return Settings(clusters=self.n_clusters, seed=seed, **named)
 
-    def _networks(self, seed: int) -> tuple[keras.Model, keras.Model] | None:
-        """Copies of the caller's networks, so that every fit starts from the weights they were given with.
-
-        Keras seeds a layer with random numbers, such as dropout, anew in each copy: here by the seed.
-        """
-        if (self.encoder is None) != (self.decoder is None):
-            raise InputError("encoder", "an encoder and a decoder, or none of them", "one of them")
-        if self.encoder is None or self.decoder is None:
-            return None
-        check_apart(self.encoder, self.decoder)
-        copies = []
-        for number, network in enumerate((self.encoder, self.decoder), start=1):
-            copy = keras.models.clone_model(network)
-            set_all(copy, network.get_weights())
-            states = [each for each in copy.variables if each.path.endswith("seed_generator_state")]
-            for i, state in enumerate(states):
-                state.assign([fold(seed, Stream.OWN_LAYERS, number, i), 0])
-            copies.append(copy)
-        return copies[0], copies[1]
-
     def _each(self, rows: Rows, function) -> np.ndarray:
         return over_rows(lambda batch: (function(batch),), rows)[0]
 
-    def _decoded(self, codes: np.ndarray) -> np.ndarray | pandas.DataFrame:
+    def _decoded(self, codes: np.ndarray) -> Table:
         """Codes [n, latent] -> rows as those that were fitted."""
         size = rows_together(self.model_.n_features, pipeline.BATCH)  # as wide as what is made of them
         raw = self.model_.unscale(over_rows(lambda part: (self.model_.decode(part),), codes, size)[0])
@@ -352,7 +333,6 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
         return groups
 
     def _find_outliers(self, rows: Rows) -> None:
-        """The density below which a row is an outlier, and where each row that was fitted stands among the others."""
         self.threshold_, self.typicality_, self.outlier_score_ = None, None, None
         if self.contamination is not None:
             density = self._each(rows, self.model_.elbo)

@@ -12,7 +12,9 @@ import numpy as np
 
 from vade_tf.errors import InputError
 from vade_tf.model.likelihood import Likelihood
+from vade_tf.model.networks import check_apart, set_all
 from vade_tf.model.vade import VaDE
+from vade_tf.seeding import Stream, fold
 
 BOUNDED = ("sigmoid", "hard_sigmoid", "hardsigmoid", "softmax")  # functions and layers whose numbers lie in [0, 1]
 SCALES = (keras.layers.Rescaling, keras.layers.Normalization)
@@ -103,3 +105,27 @@ def check_layers(model: keras.Model, why: str) -> None:
                 f"{layer.name!r} of a class or function that {why}, {name or repr(kind)}",
                 "put @keras.saving.register_keras_serializable() above it",
             )
+
+
+def copied(
+    encoder: keras.Model | None, decoder: keras.Model | None, seed: int
+) -> tuple[keras.Model, keras.Model] | None:
+    """Copies of two networks with their weights; None of none. Layers such as dropout are seeded by the seed.
+
+    Raises:
+        InputError: there is one without the other, or they share weights.
+    """
+    if encoder is None and decoder is None:
+        return None
+    if encoder is None or decoder is None:
+        raise InputError("encoder", "an encoder and a decoder, or none of them", "one of them")
+    check_apart(encoder, decoder)
+    copies = []
+    for number, network in enumerate((encoder, decoder), start=1):
+        copy = keras.models.clone_model(network)
+        set_all(copy, network.get_weights())
+        states = [each for each in copy.variables if each.path.endswith("seed_generator_state")]
+        for i, state in enumerate(states):
+            state.assign([fold(seed, Stream.OWN_LAYERS, number, i), 0])
+        copies.append(copy)
+    return copies[0], copies[1]

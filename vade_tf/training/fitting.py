@@ -118,7 +118,7 @@ class Fitting:
         return found
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fitted:
     """The result of a fit."""
 
@@ -132,6 +132,14 @@ class Fitted:
     kind: str = ""  # what the rows were taken for: "images", "counts", "texts", "table" or "rows"
     start: str = ""  # the start of the mixture, in words
     schema: Schema | None = None  # of a DataFrame: `model.predict(schema.encode(frame)[0])` reads such rows
+
+    def __repr__(self) -> str:
+        """What a person wants to see of it, a line each."""
+        phases = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in self.seconds.items())
+        last = {name: round(value, 3) for name, value in (self.history or [{}])[-1].items() if name in ("loss", "elbo")}
+        lines = [f"{type(self.model).__name__} of {self.settings.clusters} clusters, {phases}", f"last epoch: {last}"]
+        lines += [f"{name}: {text}" for name, text in (("rows", self.kind), ("start", self.start)) if text]
+        return "\n".join([*lines, *self.health, *self.remedies])
 
 
 def begin(
