@@ -154,6 +154,11 @@ def test_texts_become_weighted_words_and_new_ones_the_same(tmp_path, as_lines):
     assert "1 of 2 texts have none" in new.notice
 
 
+def test_texts_without_any_word_are_counted_in_the_notice(tmp_path):
+    file = written(tmp_path, "\n".join([TOPICS[0], "a", TOPICS[1], TOPICS[0], TOPICS[1], "b"] * 3), "t.txt")
+    assert "6 of 18 texts have none" in load_file(file, text="lines").notice
+
+
 @pytest.mark.parametrize(("text", "message"), [("boddy", "text: expected one of the columns"), ("lines", "text")])
 def test_a_column_of_texts_that_is_not_there_is_named(tmp_path, text, message):
     with pytest.raises(InputError, match=message):
