@@ -15,7 +15,11 @@ from vade_tf.data.schema import Schema
 from vade_tf.data.texts import LINES, Texts
 from vade_tf.errors import InputError, check_form
 
-ARRAYS: dict[str, Callable] = {".npy": arrays.read_npy, ".npz": arrays.read_npz, ".h5": arrays.read_h5}
+ARRAYS: dict[str, Callable] = {
+    ".npy": arrays.read_npy,
+    ".npz": arrays.read_npz,
+    ".h5": arrays.read_h5,
+}
 TABLES = (*tables.TEXTS, ".parquet")
 KINDS = (*ARRAYS, cell_files.ENDING, *TABLES)
 FOLDERS = "folders"  # --labels of images that lie in a folder of their label each
