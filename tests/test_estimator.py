@@ -157,7 +157,7 @@ def test_frames_and_sparse_rows_go_in(blobs):
     model = VaDEClusterer(n_clusters=3, random_state=0, **SHORTEST).set_output(transform="pandas")
     code = model.fit(frame).transform(frame)
     assert list(model.feature_names_in_) == list("abcde")
-    assert list(code.columns) == list(model.get_feature_names_out()) == ["vadeclusterer0", "vadeclusterer1"]
+    assert list(code.columns) == list(model.get_feature_names_out()) == ["vade0", "vade1"]
     assert list(code.index) == list(frame.index)
     sparse = scipy.sparse.csr_array(np.where(x > 1000, x, 0.0))
     groups = clone(model).fit_predict(sparse)

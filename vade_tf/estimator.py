@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pandas
 from scipy.stats import rankdata
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -40,7 +40,7 @@ PARAMETERS = {"clusters": "n_clusters", "seed": "random_state", "transform": "co
 
 
 @dataclass(repr=False, eq=False)
-class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
+class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
     """Variational Deep Embedding (Jiang et al., IJCAI 2017) as a scikit-learn clusterer: the whole recipe.
 
     Pretrains an autoencoder, starts the mixture, trains encoder, decoder and mixture on one bound, and reads no label.
@@ -208,6 +208,11 @@ class VaDEClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMi
     def transform(self, X) -> np.ndarray:
         """Mean code of each row: X [n, D] -> [n, latent]. Raises as `predict` does."""
         return self._each(self._known(X), lambda rows: self.model_.encode(rows)[0])
+
+    def get_feature_names_out(self, input_features=None) -> np.ndarray:
+        """Names of the columns of `transform`: vade0, vade1, ..."""
+        check_is_fitted(self)
+        return np.array([f"vade{i}" for i in range(self._n_features_out)], dtype=object)
 
     def inverse_transform(self, X) -> Table:
         """Mean of p(x|z) of codes, in the units of the rows that were fitted: X [n, latent] -> [n, D].

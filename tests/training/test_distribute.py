@@ -245,7 +245,7 @@ def test_a_fit_is_the_same_on_one_device_on_two_and_on_two_machines_one_of_which
     killed = time.monotonic()
     ((code, _, said),) = ended(cut[0])
     assert time.monotonic() - killed < 30
-    assert code == 75
+    assert code == 75, said
     line = "train.py: --distribute: another worker has stopped, and so do all; its own message says why, else start "
     assert said == f"{line}all again; python train.py --resume {tmp_path / 'cut'} continues it\n"
     assert cut[1].returncode == -signal.SIGKILL
