@@ -190,7 +190,6 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
 
     @property
     def likelihood_(self) -> str:
-        check_is_fitted(self)
         return self.model_.likelihood.name
 
     def predict(self, X) -> np.ndarray:
@@ -308,14 +307,12 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        tags.input_tags.three_d_array = True
+        tags.input_tags.sparse = tags.input_tags.three_d_array = True
         return tags
 
     def _settings(self) -> Settings:
         """The settings of the fit, with a seed where there is none."""
-        names = [each.name for each in fields(Settings) if hasattr(self, each.name)]
-        named = {name: getattr(self, name) for name in names}
+        named = {each.name: getattr(self, each.name) for each in fields(Settings) if hasattr(self, each.name)}
         random = self.random_state
         seed = int(random) if isinstance(random, Integral) else int(check_random_state(random).randint(2**31 - 1))
         seed = fold(seed) if 2**31 <= seed < 2**32 else seed  # which scikit-learn takes
