@@ -66,7 +66,7 @@ def test_a_row_is_answered_as_the_model_does(schema, tmp_path):
     model = VaDE(build_encoder(**shape, first=first), build_decoder(**shape), 3, Mixed(schema.blocks))
     folder = export(model, tmp_path, schema=schema)
     served = tf.saved_model.load(folder).signatures["columns"]
-    specs = served.structured_input_signature[1]
-    found = served(**{name: cells[1:2] for name, cells in sent(schema, specs).items()})["probabilities"]
+    cells = sent(schema, columns.coder(schema)[0])
+    found = served(**{name: each[1:2] for name, each in cells.items()})["probabilities"]
     expected = model.predict(schema.encode(TABLE)[0][1:2], verbose=0)
     np.testing.assert_allclose(found, expected, atol=1e-5)
