@@ -171,7 +171,7 @@ def test_tables_of_other_libraries_are_tables_also_after_the_fit(frame, read):
 def test_what_is_printed_has_the_names_of_the_parameters(monkeypatch, capsys, rng):
     def fit(*given, reporter, **more):
         reporter.say("use clusters=2 if so few are enough")
-        raise InputError("clusters: expected fewer")
+        raise InputError("clusters", "fewer")
 
     monkeypatch.setattr(estimator.recipe, "fit", fit)
     with pytest.raises(ValueError, match="^n_clusters: expected fewer"):

@@ -47,7 +47,7 @@ def save(clusterer, path) -> None:
 
     Raises:
         InputError: no file would give the networks back.
-        StorageError: the file cannot be written.
+        OSError: the file cannot be written.
     """
     own_networks.check_layers(clusterer.model_, "no file gives back")
     parameters = {name: value for name, value in clusterer.get_params(deep=False).items() if name not in UNSAVED}

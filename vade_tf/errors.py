@@ -20,21 +20,17 @@ class InputError(ValueError):
         hint: what to do about it, in words that hold in Python and at the command line.
     """
 
-    def __init__(self, argument: str, expected: str = "", got: str = "", hint: str = ""):
+    def __init__(self, argument: str, expected: str, got: str = "", hint: str = ""):
         self.argument, self.expected, self.got, self.hint = argument, expected, got, hint
         super().__init__(argument, expected, got, hint)
 
     def __str__(self) -> str:
-        return self.worded(self.argument) if self.expected else self.argument
+        return self.worded(self.argument)
 
     def worded(self, name: str) -> str:
         """The error in one line, of an argument that is called by this name."""
         text = f"{name}: expected {self.expected}" + (f", got {self.got}" if self.got else "")
         return f"{text}; {self.hint}" if self.hint else text
-
-
-class StorageError(InputError):
-    """A file cannot be written: the disk is full, the folder gone or not to be written to."""
 
 
 class DivergedError(RuntimeError):
@@ -53,9 +49,6 @@ def warn_units(notes: Iterable[str], stacklevel: int) -> None:
     """Warn of each note on new rows, at a level as of `warnings.warn`: 1 is the function that calls."""
     for note in notes:
         warnings.warn(note, UnitsWarning, stacklevel=stacklevel + 1)
-
-
-tell = warn_units  # until all rooms call it by its name
 
 
 def whole_number(value, argument: str, least: int, most: int) -> int:

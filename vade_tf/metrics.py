@@ -12,19 +12,15 @@ def _checked(y, groups) -> tuple[np.ndarray, np.ndarray]:
     given = {"y": np.asarray(y), "groups": np.asarray(groups)}
     form, other = (each.shape for each in given.values())
     if form != other or len(form) != 1 or not form[0]:
-        raise InputError(
-            f"y and groups: expected one number each for every row, [n] of at least 1 row, got shapes {form} and "
-            f"{other}; give columns [n, 1] as y.ravel()"
-        )
+        expected = "one number each for every row, [n] of at least 1 row, as groups has"
+        raise InputError("y", expected, f"shapes {form} and {other}", "give columns [n, 1] as y.ravel()")
     for name, numbers in given.items():
         with np.errstate(invalid="ignore"):  # NaN becomes some number
             whole = numbers.astype(np.int64) if numbers.dtype.kind in "biuf" else np.full(numbers.shape, -1)
         wrong = (whole < 0) | (whole != numbers)
         if wrong.any():
-            raise InputError(
-                f"{name}: expected whole numbers from 0, got {numbers[wrong][0]} ({numbers.dtype}); leave out rows "
-                "without a label, and number other labels by numpy.unique(labels, return_inverse=True)[1]"
-            )
+            hint = "leave out rows without a label, and number others by numpy.unique(labels, return_inverse=True)[1]"
+            raise InputError(name, "whole numbers from 0", f"{numbers[wrong][0]} ({numbers.dtype})", hint)
         given[name] = whole
     return given["y"], given["groups"]
 
@@ -33,10 +29,8 @@ def _sure(confidence, n: int) -> np.ndarray:
     """How sure each of n rows is, as an array [n]; InputError where there are none, or one is NaN."""
     confidence = np.asarray(confidence)
     if confidence.shape != (n,) or not n or np.isnan(confidence).any():
-        raise InputError(
-            f"confidence: expected a number, and no NaN, for each of at least 1 row, got shape {confidence.shape} "
-            f"for {n} rows, with {np.isnan(confidence).sum()} NaN; leave out rows without one"
-        )
+        got = f"shape {confidence.shape} for {n} rows, with {np.isnan(confidence).sum()} NaN"
+        raise InputError("confidence", "a number, and no NaN, for each of at least 1 row", got)
     return confidence
 
 

@@ -39,7 +39,6 @@ def ended(error, prog="vade-tf train", resumable=str) -> int:
         (InputError("batch_size", "a number", "'a\nb'"), 2, "--batch-size: expected a number, got 'a b'"),
         (InputError("batch_size", "a number", hint="leave it out"), 2, "--batch-size: expected a number; leave it out"),
         (InputError("run", "a run folder", "x\x1b[2J"), 2, "run: expected a run folder, got x\\x1b[2J"),
-        (InputError("clusters: an old form"), 2, "--clusters: an old form"),
         (FileNotFoundError(2, "No such file or directory", "x.npy"), 2, "x.npy: No such file or directory; go on"),
         (zipfile.BadZipFile("File is not a zip file"), 2, "BadZipFile: File is not a zip file; go on"),
         (ModuleNotFoundError("no", name="matplotlib.figure"), 2, "matplotlib is not installed; pip install"),

@@ -13,7 +13,7 @@ import pandas
 
 from vade_tf.data.columns import KINDS, Column, short
 from vade_tf.data.inference import infer
-from vade_tf.errors import InputError, tell
+from vade_tf.errors import InputError, warn_units
 
 MAX_NAMES = 8  # columns that a line names
 
@@ -217,7 +217,7 @@ def coded_frame(frame, argument: str, counts: bool, transform: str | None) -> tu
     frame = as_frame(frame)
     schema = Schema.counted(frame, argument) if counts else Schema.infer(frame, argument, transform)
     x, notes = schema.encode(frame, argument)
-    tell(notes, 5)
+    warn_units(notes, 5)
     return x, schema
 
 

@@ -11,7 +11,7 @@ from vade_tf.data.files import locate
 from vade_tf.data.genes import Genes
 from vade_tf.data.observations import observe
 from vade_tf.data.schema import Schema
-from vade_tf.errors import InputError, tell
+from vade_tf.errors import InputError, warn_units
 from vade_tf.runs import assignments
 from vade_tf.runs.answers import Answer
 from vade_tf.runs.assignments import block_size, clusters, codes, compiled, has_code
@@ -42,7 +42,7 @@ def open_cells(run: Run, model: keras.Model, data: str, out: Path) -> Answer:
     named = cells.var_names
     cells.var_names_make_unique()
     rows, notes = cell_files.encode(cells, layer, schema or Genes.infer(cells, layer), file)
-    tell(notes, 2)
+    warn_units(notes, 2)
     x = observe(rows, argument=f"data: {data}", schema=schema if isinstance(schema, Schema) else None).x
     check_rows(run, model, x, data)
     names = [str(c) for c in range(run.metrics["n_clusters"])]

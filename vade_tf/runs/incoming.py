@@ -24,13 +24,13 @@ from vade_tf.data.stream import STRIDE, NamedRows, TableRows, check_columns, enc
 from vade_tf.data.table_files import read_like
 from vade_tf.data.tables import Dialect
 from vade_tf.data.texts import Texts
-from vade_tf.errors import InputError, check_form, tell
+from vade_tf.errors import InputError, check_form, warn_units
 from vade_tf.model.choice import check_units
 from vade_tf.model.counts import Counts
 from vade_tf.runs.assignments import numbered
 from vade_tf.runs.folder import Run
 
-_tell = partial(tell, stacklevel=2)  # of who calls the function that calls it
+_tell = partial(warn_units, stacklevel=2)  # of who calls the function that calls it
 
 
 class Block(NamedTuple):
@@ -120,7 +120,7 @@ def check_rows(run: Run, model: keras.Model, x, data: str) -> None:
     """Raises InputError unless rows of a file are as wide as those of a run; warns where they have other units."""
     width, schema = run.data["features"], run.schema
     if x.shape[1] != width:
-        raise InputError(f"data: expected {width} features, as {run.path} has, got {x.shape[1]} in {data}")
+        raise InputError("data", f"{width} features, as {run.path} has", f"{x.shape[1]} in {data}")
     check_units(model, x, f"data: {data}", schema.measured if isinstance(schema, Schema) else None)
     if isinstance(schema, Genes) and not isinstance(model.likelihood, Counts):  # which tell it of every value
         check_alike(x, schema.counted, f"data: {data}")

@@ -13,7 +13,7 @@ from vade_tf.data.dataset import Coded
 from vade_tf.data.genes import Genes, is_annotated
 from vade_tf.data.schema import Schema, as_frame
 from vade_tf.data.texts import Texts, texts_of
-from vade_tf.errors import InputError, tell
+from vade_tf.errors import InputError, warn_units
 from vade_tf.finite import MAX_VALUE
 from vade_tf.model.prior import check_clusters
 from vade_tf.serving.signatures import SCHEMA
@@ -137,11 +137,11 @@ def _encoded(x, schema: Coded | None):
     if isinstance(schema, Texts) and not scipy.sparse.issparse(x) and np.asarray(x).dtype.kind not in "biuf":
         texts = x[schema.column] if isinstance(x, pandas.DataFrame) else pandas.Series(x, dtype=object)
         encoded = schema.encode(texts_of(texts))
-        tell(schema.unknown(encoded), 5)
+        warn_units(schema.unknown(encoded), 5)
         return encoded
     if isinstance(schema, Schema) and isinstance(x, pandas.DataFrame):
         encoded, notes = schema.encode(x)
-        tell(notes, 5)
+        warn_units(notes, 5)
         return encoded
     if isinstance(schema, Genes) and isinstance(x, pandas.DataFrame):
         return schema.of_table(x, "x")
