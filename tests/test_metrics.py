@@ -148,10 +148,10 @@ def test_labels_may_come_in_any_form(form):
 @pytest.mark.parametrize(
     ("y", "groups", "expected"),
     [
-        ([[0], [1]], [0, 1], r"y and groups: .* got shapes \(2, 1\) and \(2,\)"),
-        ([0, 1], [[0], [1]], r"y and groups: .* got shapes \(2,\) and \(2, 1\)"),
-        ([0], [0, 1], r"y and groups: .* got shapes \(1,\) and \(2,\)"),
-        ([], [], r"y and groups: .* at least 1 row"),
+        ([[0], [1]], [0, 1], r"^y: .* got shapes \(2, 1\) and \(2,\)"),
+        ([0, 1], [[0], [1]], r"^y: .* got shapes \(2,\) and \(2, 1\)"),
+        ([0], [0, 1], r"^y: .* got shapes \(1,\) and \(2,\)"),
+        ([], [], r"^y: .* at least 1 row"),
         ([0, np.nan], [0, 1], "y: expected whole numbers from 0, got nan"),
         ([0, 1], [0, 0.5], "groups: expected whole numbers from 0, got 0.5"),
         ([0, 1], [0, np.inf], "groups: expected whole numbers from 0, got inf"),
