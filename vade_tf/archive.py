@@ -24,6 +24,7 @@ ARRAYS = (
     "means_",
     "covariances_",
     "genes_",
+    "limits_",
     "outlier_score_",
     "typicality_",
     "feature_names_in_",
@@ -34,7 +35,6 @@ ATTRIBUTES = {  # key in the file -> attribute of the clusterer
     "remedies": "remedies_",
     "kind": "kind_",
     "start": "start_",
-    "threshold": "threshold_",
     "n_features_in": "n_features_in_",
     "columns": "_columns",
     "image_shape": "_image_shape",
@@ -105,7 +105,7 @@ def _made(kind: Any, file):
     clusterer.model_ = model
     clusterer.schema_ = None if about["schema"] is None else Schema.from_dict(about["schema"])
     clusterer.choice_ = None if about["choice"] is None else Choice(**about["choice"])
-    clusterer.genes_ = clusterer.outlier_score_ = clusterer.typicality_ = None
+    clusterer.genes_ = clusterer.limits_ = clusterer.outlier_score_ = clusterer.typicality_ = None
     for key, attribute in ATTRIBUTES.items():
         setattr(clusterer, attribute, _tuple(about[key]) if key == "image_shape" else about[key])
     for name, value in arrays.items():

@@ -31,7 +31,7 @@ from vade_tf.model.prior import check_clusters
 from vade_tf.seeding import fold
 from vade_tf.training import recipe
 from vade_tf.training.health import CLUSTER_ALONE
-from vade_tf.training.posterior import model_groups, over_rows
+from vade_tf.training.posterior import model_groups, outlier_limits, over_rows
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
 
@@ -74,8 +74,8 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
         regroups: how often a start on the code is recomputed during these epochs.
         self_train_epochs: of images: epochs of a classifier of augmented images that sharpens the start; 0: none.
         validation_rows: rows set aside, without a gradient, to stop the autoencoder and measure the variance of p(x|z).
-        contamination: share of the rows that are outliers, at most 0.5: those of the lowest density get the label -1,
-            and so do new rows below that density; default None, no row does. Probabilities stay as they are.
+        contamination: share of the rows that are outliers, at most 0.5: those of the lowest density, and clusters no
+            larger than it, get the label -1, new rows like them, too; default None. Probabilities stay.
         precision: of the hidden layers: "float32", "mixed_bfloat16", "mixed_float16" or "auto" (default).
         callbacks: Keras callbacks for every phase, each a training of its own; default None.
         random_state: an int gives the same result at every fit; default None.
@@ -86,8 +86,8 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
         n_clusters_, choice_: the number of clusters K; where it was chosen, why (`training.n_clusters.Choice`).
         kind_, start_: what the rows were taken for ("images", "counts", "texts", "table" or "rows"), and the start.
         labels_: cluster of each row of X, int [n].
-        outlier_score_, typicality_: with `contamination`: share of the rows that are denser than a row, 0 to 1, [n],
-            and 1 less it; `threshold_` is the log density, nats, below which a row is an outlier. Else None.
+        outlier_score_, typicality_: with `contamination`: share of the rows that are denser, and 1 less it, [n];
+            `limits_`: log density of each cluster below which a row is an outlier, nats [K].
         weights_, means_, covariances_: pi [K]; mean and variances of each component in the code, [K, latent].
         history_: a dict an epoch of each phase: loss, terms of the bound, learning rate, seconds.
         health_, remedies_: what is wrong with the result, and what was done about it in training, a sentence each. What
@@ -311,7 +311,6 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
         return tags
 
     def _settings(self) -> Settings:
-        """The settings of the fit, with a seed where there is none."""
         named = {each.name: getattr(self, each.name) for each in fields(Settings) if hasattr(self, each.name)}
         random = self.random_state
         seed = int(random) if isinstance(random, Integral) else int(check_random_state(random).randint(2**31 - 1))
@@ -330,16 +329,17 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
 
     def _groups(self, rows: Rows) -> np.ndarray:
         groups = model_groups(self.model_, rows).astype(np.int64)
-        if self.threshold_ is not None:
-            groups[self._each(rows, self.model_.elbo) < self.threshold_] = -1
+        if self.limits_ is not None:
+            groups[self._each(rows, self.model_.elbo) < self.limits_[groups]] = -1
         return groups
 
     def _find_outliers(self, rows: Rows) -> None:
-        self.threshold_, self.typicality_, self.outlier_score_ = None, None, None
+        self.limits_ = self.typicality_ = self.outlier_score_ = None
         if self.contamination is not None:
-            density = self._each(rows, self.model_.elbo)
-            self.threshold_ = float(np.quantile(density, self.contamination))
-            self.typicality_ = rankdata(density, "max") / len(density)
+            groups, density = model_groups(self.model_, rows), self._each(rows, self.model_.elbo)
+            self.limits_ = outlier_limits(groups, density, self.contamination, self.n_clusters_)
+            density[np.isinf(self.limits_)[groups]] = -np.inf
+            self.typicality_ = rankdata(density, "max") / len(groups)
             self.outlier_score_ = 1 - self.typicality_
 
 

@@ -29,6 +29,7 @@ class RowReader:
     schema_: Schema | None
     genes_: np.ndarray | None
     model_: Any
+    limits_: np.ndarray | None
     _columns: list[str | int] | None  # names of all columns of the DataFrame that was fitted
     _counted: bool | None  # whether the numbers of the AnnData that was fitted are counts
     _image_shape: tuple[int, ...] | None

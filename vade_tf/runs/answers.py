@@ -16,6 +16,7 @@ from vade_tf.runs import assignments, incoming, output
 from vade_tf.runs.assignments import MAX_ROWS_TOGETHER, Advance, beside, block_size, compiled
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import generator
+from vade_tf.training.posterior import outlier_limits
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def predicted(
     parts = {
         "encode": lambda: [assignments.codes(model)],
         "score": lambda: [assignments.density(model)],
-        "": lambda: [assignments.likeliest(model, top, threshold(run, model, outliers))],
+        "": lambda: [assignments.likeliest(model, top, limits(run, model, outliers))],
     }[mode]()
 
     def blocks(advance: Advance) -> Iterator[pandas.DataFrame]:
@@ -90,23 +91,26 @@ def predicted(
     return Answer(len(rows.x), assignments.blocks(rows.x), blocks)
 
 
-def threshold(run: Run, model: keras.Model, outliers: float | None) -> float | None:
-    """The log density, nats, below which a row is an outlier: a quantile of the rows trained on; None: no row is.
+def limits(run: Run, model: keras.Model, outliers: float | None) -> np.ndarray | None:
+    """The log densities, nats [K], below which a row is an outlier, by the rows trained on; None: no row is.
 
     Args:
         run, model: finished, and its model.
         outliers: the share; default that of the run.
 
     Raises:
-        InputError: no share, or a system without a density.
+        InputError: no share, one below that of the run, or a system without a density.
     """
-    share = run.config.outliers if outliers is None else outlier_share(outliers, "outliers")
+    own = run.config.outliers
+    share = own if outliers is None else outlier_share(outliers, "outliers")
     if share is None:
         return None
     if not isinstance(model, VaDE):
         raise InputError("outliers", "a run of VaDE, which has a density", f"one of {run.config.model}")
-    density = pandas.read_csv(run.path / "assignments.csv", usecols=["log_density"], dtype=np.float32)
-    return float(density["log_density"].quantile(share))
+    if share < (own or 0.0):
+        raise InputError("outliers", f"at least {own}, the share of the run, whose rows are marked", str(share))
+    rows = pandas.read_csv(run.path / "assignments.csv", usecols=["cluster", "log_density"])
+    return outlier_limits(rows["cluster"].to_numpy(), rows["log_density"].to_numpy(), share, model.prior.n_components)
 
 
 def _imputed(schema, model: VaDE, rows: incoming.Incoming, advance: Advance) -> Iterator[pandas.DataFrame]:

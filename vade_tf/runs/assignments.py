@@ -14,6 +14,7 @@ from vade_tf.data import pipeline
 from vade_tf.data.sparse import Rows
 from vade_tf.model.vade import VaDE
 from vade_tf.systems.models import Clustering
+from vade_tf.training.posterior import outlier_limits
 
 MAX_ROWS_TOGETHER = 4096  # the widest layer of the paper's network then takes 33 MB
 Advance = Callable[[int, str], None]
@@ -39,13 +40,13 @@ def clusters(model: keras.Model) -> Callable[[tf.Tensor], dict]:
     return of_block
 
 
-def likeliest(model: keras.Model, top: int, threshold: float | None) -> Callable[[tf.Tensor], dict]:
-    """`clusters`; of several also cluster_2, confidence_2, ...; -1 where the log density is below the threshold.
+def likeliest(model: keras.Model, top: int, limits: np.ndarray | None) -> Callable[[tf.Tensor], dict]:
+    """`clusters`; of several also cluster_2, confidence_2, ...; -1 where the log density is below the limit.
 
     Args:
-        model: any system; a VaDE where there is a threshold.
+        model: any system; a VaDE where there are limits.
         top: how many clusters, at most K.
-        threshold: nats, or None.
+        limits: log density of each cluster below which a row is an outlier, nats [K], or None.
     """
 
     def of_block(rows):
@@ -56,8 +57,9 @@ def likeliest(model: keras.Model, top: int, threshold: float | None) -> Callable
         ):
             end = f"_{i + 1}" if i else ""
             found |= {f"cluster{end}": group, f"confidence{end}": share}
-        if threshold is not None:
-            found["cluster"] = tf.where(model.elbo(rows) < threshold, -1, found["cluster"])
+        if limits is not None:
+            rare = model.elbo(rows) < tf.gather(tf.constant(limits, tf.float32), found["cluster"])
+            found["cluster"] = tf.where(rare, -1, found["cluster"])
         return found
 
     return of_block
@@ -113,6 +115,7 @@ def table(
     x: Rows,
     names: pandas.Series | pandas.Index | None = None,
     advance: Advance = lambda done, text: None,
+    outliers: float | None = None,
 ) -> Iterator[pandas.DataFrame]:
     """The table that a run leaves of its rows, in blocks.
 
@@ -121,6 +124,7 @@ def table(
         x: raw rows, [n, D].
         names: the first column, [n], with its name; default `row`: 0, 1, ...
         advance: hears of each block, as `phase` of a reporter returns it.
+        outliers: share of the rows whose cluster is -1, of a VaDE; default none.
 
     Yields:
         DataFrames of names, cluster, confidence; of a VaDE also log_density and typicality_rank: 1 is the row with the
@@ -132,6 +136,11 @@ def table(
         parts.append({**columns, "cluster": columns["cluster"].astype(np.int32)})
         advance(1, "")
     ascending = np.sort(np.concatenate([part["log_density"] for part in parts])) if isinstance(model, VaDE) else None
+    if outliers is not None:
+        groups, density = (np.concatenate([part[name] for part in parts]) for name in ("cluster", "log_density"))
+        limits = outlier_limits(groups, density, outliers, model.prior.n_components)
+        for part in parts:
+            part["cluster"] = np.where(part["log_density"] < limits[part["cluster"]], -1, part["cluster"])
     for number, columns in enumerate(parts):
         if ascending is not None:
             lower = np.searchsorted(ascending, columns["log_density"], side="right")

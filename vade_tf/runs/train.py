@@ -30,6 +30,7 @@ from vade_tf.serving import export as exporting
 from vade_tf.storage import whole_path
 from vade_tf.systems import registry
 from vade_tf.training import arguments, device, distribute, recipe
+from vade_tf.training.posterior import model_groups
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
 from vade_tf.training.store import Pretrained
@@ -215,13 +216,11 @@ def scored(model: keras.Model, rows: RunRows, path: Path, reporter: Silent) -> d
     groups: list[np.ndarray] = []  # int32 of each block
 
     def noted():
-        for block in assignments.table(model, x, names, advance):
+        for block in assignments.table(model, x, names, advance, share):
             groups.append(block["cluster"].to_numpy(np.int32))
-            if share is not None:
-                block["cluster"] = block["cluster"].where(block["typicality_rank"] <= len(x) * (1 - share), -1)
             yield block
 
     output.write(path, noted())
     if y is not None:
-        scores = metrics.scores(y, np.concatenate(groups))
+        scores = metrics.scores(y, np.concatenate(groups) if share is None else model_groups(model, x))
     return {**scores, **(means(model, x) if hasattr(model, "elbo_terms") else {})}

@@ -91,6 +91,22 @@ def model_groups(model: keras.Model, x: Rows) -> np.ndarray:
     return over_rows(of_batch, x)[0]
 
 
+def outlier_limits(groups: np.ndarray, log_density: np.ndarray, share: float, n_clusters: int) -> np.ndarray:
+    """The log density below which a row of each cluster is an outlier, nats, [K]: as many rows are as `share` says.
+
+    A cluster of at most that share of the rows is made of outliers, however well the model explains it: infinity.
+
+    Args:
+        groups: cluster of each row, int [n]; -1 of one that is known to be an outlier.
+        log_density: of each row, nats, [n].
+        share: of the rows, above 0 and at most 0.5.
+        n_clusters: K.
+    """
+    small = np.bincount(groups[groups >= 0], minlength=n_clusters) <= share * len(groups)
+    density = np.where((groups < 0) | small[groups], -np.inf, log_density)
+    return np.where(small, np.inf, np.sort(density)[int(np.ceil(share * len(groups)))])
+
+
 def over_rows(function, x: Rows, size: int = pipeline.BATCH) -> list[np.ndarray]:
     """What a function of blocks of so many rows says about all rows, output by output."""
     parts = [[np.asarray(part) for part in function(rows)] for rows in pipeline.blocks(x, size)]
