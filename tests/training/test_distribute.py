@@ -74,6 +74,7 @@ def wire(monkeypatch):
     sent = []
 
     def summed(strategy, numbers):
+        assert numbers.size  # a sum of nothing ends TensorFlow's process
         if strategy == "chief":
             sent.append(numbers)
             return numbers
