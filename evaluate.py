@@ -2,7 +2,7 @@
 
 import sys
 
-from vade_tf.cli.entry import evaluate
+from vade_tf.cli.main import program
 
 if __name__ == "__main__":
-    sys.exit(evaluate())
+    sys.exit(program("evaluate.py", "evaluate"))

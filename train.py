@@ -2,7 +2,7 @@
 
 import sys
 
-from vade_tf.cli.entry import train
+from vade_tf.cli.main import program
 
 if __name__ == "__main__":
-    sys.exit(train())
+    sys.exit(program("train.py", "train"))

@@ -1,12 +1,10 @@
-"""A model and its export, what its signatures are asked and what they have to answer: fixtures of two files."""
+"""A small model for an export, and what its signatures have to answer."""
 
 import keras
 import numpy as np
 
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
-from vade_tf.serving.client import Served
-from vade_tf.serving.export import export
 
 
 def build(n_features=12, latent_dim=3, n_clusters=4, hidden=(16, 8), precision="float32"):
@@ -17,34 +15,6 @@ def build(n_features=12, latent_dim=3, n_clusters=4, hidden=(16, 8), precision="
     r, size = np.random.default_rng(0), (n_clusters, latent_dim)
     model.prior.assign(r.dirichlet(np.ones(n_clusters)), r.normal(size=size), r.uniform(0.2, 2, size))
     return model
-
-
-def model():
-    return build()
-
-
-def folder(model, tmp_path_factory):
-    return export(model, tmp_path_factory.mktemp("models") / "vade", version=2)
-
-
-def served(folder):
-    return Served(folder)
-
-
-def asked():
-    """What each signature is asked: {signature: {input: array}}, seven rows."""
-    x = np.random.default_rng(1).integers(0, 256, (7, 12)).astype("u1")
-    rows = {name: {"x": x.astype("f4")} for name in ("serving_default", "encode", "reconstruct", "score")}
-    return {**rows, "classify_bytes": {"x": x}, "generate": {"cluster": np.arange(7) % 4, "seed": 10 + np.arange(7)}}
-
-
-def answers(model, served, asked):
-    """What each has to answer: the model's own, and for score and generate, which it has not, TensorFlow's reading."""
-    return {
-        **expected(model, asked["classify_bytes"]["x"]),
-        "score": {"elbo": served.score(asked["score"]["x"])},
-        "generate": {"x": served.sample(asked["generate"]["cluster"], asked["generate"]["seed"])},
-    }
 
 
 def expected(model, x):

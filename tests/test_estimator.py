@@ -1,4 +1,4 @@
-"""scikit-learn's contract, and what the clusterer adds to it: units, hints, own networks, one file, nothing written."""
+"""scikit-learn's contract, and what the clusterer adds to it: units, hints, one file, nothing written."""
 
 import os
 import pickle
@@ -6,14 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pandas
 import pytest
 import scipy.sparse
 from scipy.special import softmax
 from sklearn.base import clone
-from sklearn.datasets import load_digits, make_blobs
+from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -23,7 +22,6 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import vade_tf
 from vade_tf import VaDEClusterer
 from vade_tf.errors import InputError
-from vade_tf.metrics import accuracy
 from vade_tf.model import elbo
 
 QUICK = {"hidden": (16,), "latent_dim": 2, "pretrain_epochs": 15, "epochs": 4, "batch_size": 32, "precision": "float32"}
@@ -272,58 +270,6 @@ def test_rows_in_other_units_are_refused():
     model = VaDEClusterer(n_clusters=2, random_state=0, **SHORTEST).fit(images)
     with pytest.raises(ValueError, match="^X: expected values"):
         model.predict(images / 255)
-
-
-def two_networks(kind):
-    """A convolutional pair on [8, 8, 1], or a small dense one on rows of 64."""
-    keras.utils.set_random_seed(0)
-    layers, z = keras.layers, keras.Input((4,))
-    if kind == "convolutional":
-        x = keras.Input((8, 8, 1))
-        h = layers.Conv2D(16, 3, strides=2, padding="same", activation="relu")(x)
-        h = layers.Dense(64, activation="relu")(layers.Flatten()(h))
-        g = layers.Reshape((4, 4, 16))(layers.Dense(256, activation="relu")(z))
-        out = layers.Conv2DTranspose(1, 3, strides=2, padding="same")(g)
-    else:
-        x = keras.Input((64,))
-        h = layers.Dense(64, activation="tanh")(x)
-        out = layers.Dense(64)(layers.Dense(64, activation="tanh")(z))
-    return keras.Model(x, [layers.Dense(4)(h), layers.Dense(4)(h)]), keras.Model(z, out)
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("kind", ["convolutional", "dense"])
-def test_own_networks_get_the_whole_recipe(kind):
-    images, y = load_digits().images[:600] / 16, load_digits().target[:600]
-    encoder, decoder = two_networks(kind)
-    before = encoder.get_weights()
-    model = VaDEClusterer(
-        n_clusters=10,
-        encoder=encoder,
-        decoder=decoder,
-        pretrain_epochs=100,
-        epochs=40,
-        regroups=1,
-        batch_size=64,
-        random_state=0,
-    ).fit(images)
-    for mine, theirs in zip(before, encoder.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, theirs)  # a copy was trained
-    assert {row["phase"] for row in model.history_} == {"pretrain", "fit"}
-    assert accuracy(y, model.labels_) > 0.7
-    assert model.sample(3)[0].shape == (3, 64)
-
-
-@pytest.mark.usefixtures("eager")
-def test_dropout_of_own_networks_is_of_the_seed(blobs):
-    z, x = keras.Input((2,)), keras.Input((5,))
-    h = keras.layers.Dropout(0.5)(keras.layers.Dense(16)(x))
-    decoder = keras.Model(z, keras.layers.Dense(5)(keras.layers.Dropout(0.1)(z)))
-    networks = {"encoder": keras.Model(x, [keras.layers.Dense(2)(h), keras.layers.Dense(2)(h)]), "decoder": decoder}
-    short = {**SHORTEST, "hidden": None, "latent_dim": 2, **networks}
-    one, two, other = (VaDEClusterer(3, random_state=seed, **short).fit(blobs[0]) for seed in (0, 0, 1))
-    np.testing.assert_array_equal(one.transform(blobs[0]), two.transform(blobs[0]))
-    assert one.history_[0]["loss"] == two.history_[0]["loss"] != other.history_[0]["loss"]
 
 
 @pytest.mark.long

@@ -1,7 +1,6 @@
 """The memory of a machine: how much there is, and what is made dense of it at a time."""
 
 import numpy as np
-import pandas
 import pytest
 
 from vade_tf import machine
@@ -23,12 +22,3 @@ def test_spans_hold_every_row_once_and_no_more_than_fit_together(n, width, size,
     found = [np.arange(n)[rows] for rows in machine.spans(n, width, 4)]
     assert np.concatenate([np.zeros(0, int), *found]).tolist() == list(range(n))
     assert [len(rows) for rows in found] == [size] * (n // size) + [n % size] * (n % size > 0)
-
-
-def test_values_of_any_type_become_texts_which_have_to_fit_in_memory(monkeypatch):
-    assert machine.padded(np.array(["a", 3, None], object), "id").tolist() == ["a", "3", "None"]
-    durations = pandas.Series(pandas.to_timedelta([1, 5_400_000], unit="s"))
-    assert machine.padded(durations, "id").tolist() == ["0 days 00:00:01", "62 days 12:00:00"]
-    monkeypatch.setattr(machine, "memory", lambda: 8 * 1000)
-    with pytest.raises(machine.TooLarge, match="^id needs"):
-        machine.padded(np.array(["a"] * 99 + ["b" * 1000], object), "id")

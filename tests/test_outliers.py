@@ -2,6 +2,7 @@
 
 import io
 
+import calibration
 import numpy as np
 import pandas
 import pytest
@@ -39,6 +40,16 @@ def test_the_rarest_rows_are_outliers_and_keep_their_probabilities(rows, fitted,
     for each in (fitted, found):
         np.testing.assert_array_equal(each.predict(rows), fitted.labels_)
     np.testing.assert_array_equal(found.outlier_score_, fitted.outlier_score_)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", calibration.MADE)
+def test_five_rows_far_out_in_every_column_are_found_on_the_made_sets(name, rng):
+    """They are a group of their own, which the model explains well."""
+    data = calibration.load(name, 0, None, None)
+    x = np.vstack([data.x, 60 + rng.normal(size=(5, data.x.shape[1]))]).astype("f4")
+    found = VaDEClusterer(data.y.max() + 1, contamination=10 / len(x), random_state=0).fit(x).labels_ == -1
+    assert (found[-5:].sum(), found.sum()) == (5, 10)
 
 
 @pytest.mark.parametrize("share", [0, 0.6, "few"])

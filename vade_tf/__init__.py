@@ -56,6 +56,7 @@ _HOMES = {
     "guide": "training.guidance",
     "load": "runs.load",
     "load_schema": "runs.load",
+    "plot": "plot",  # the module itself
     "pretrain": "training.autoencoder",
     "register": "model.likelihood",
     "resume": "runs.train",
@@ -74,9 +75,8 @@ keras_names.announce()
 
 
 def __getattr__(name: str):
-    if name == "plot":
-        return importlib.import_module("vade_tf.plot")
     if name not in _HOMES:
         raise AttributeError(f"module 'vade_tf' has no attribute {name!r}")
     # by name: these modules load TensorFlow, for which `import vade_tf` does not wait
-    return getattr(importlib.import_module(f"vade_tf.{_HOMES[name]}"), name)
+    home = importlib.import_module(f"vade_tf.{_HOMES[name]}")
+    return getattr(home, name, home)

@@ -2,7 +2,7 @@
 
 import sys
 
-from vade_tf.cli.entry import main
+from vade_tf.cli.main import program
 
 if __name__ == "__main__":
-    sys.exit(main("python -m vade_tf"))
+    sys.exit(program("python -m vade_tf"))

@@ -181,8 +181,7 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
         log_pi, mu, log_sigma2 = (part.numpy() for part in self.model_.prior.parameters)
         self.weights_, self.means_, self.covariances_ = np.exp(log_pi), mu, np.exp(log_sigma2)
         self._n_features_out = mu.shape[1]
-        self._find_outliers(data.x)
-        self.labels_ = self._groups(data.x)
+        self.labels_ = self._fitted_groups(data.x)
         for each in self.health_:
             if not each.startswith(CLUSTER_ALONE):
                 warnings.warn(each, ConvergenceWarning, stacklevel=2)
@@ -329,18 +328,19 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
 
     def _groups(self, rows: Rows) -> np.ndarray:
         groups = model_groups(self.model_, rows).astype(np.int64)
-        if self.limits_ is not None:
-            groups[self._each(rows, self.model_.elbo) < self.limits_[groups]] = -1
-        return groups
+        rare = False if self.limits_ is None else self._each(rows, self.model_.elbo) < self.limits_[groups]
+        return np.where(rare, -1, groups)
 
-    def _find_outliers(self, rows: Rows) -> None:
+    def _fitted_groups(self, rows: Rows) -> np.ndarray:
         self.limits_ = self.typicality_ = self.outlier_score_ = None
-        if self.contamination is not None:
-            groups, density = model_groups(self.model_, rows), self._each(rows, self.model_.elbo)
-            self.limits_ = outlier_limits(groups, density, self.contamination, self.n_clusters_)
-            density[np.isinf(self.limits_)[groups]] = -np.inf
-            self.typicality_ = rankdata(density, "max") / len(groups)
-            self.outlier_score_ = 1 - self.typicality_
+        groups = self._groups(rows)
+        if self.contamination is None:
+            return groups
+        density = self._each(rows, self.model_.elbo)
+        self.limits_ = outlier_limits(groups, density, self.contamination, self.n_clusters_)
+        self.typicality_ = rankdata(np.where(np.isinf(self.limits_[groups]), -np.inf, density), "max") / len(groups)
+        self.outlier_score_ = 1 - self.typicality_
+        return np.where(density < self.limits_[groups], -1, groups)
 
 
 def translated(message: str) -> str:

@@ -8,39 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-
 CONTAINER_LIMITS = "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"  # cgroups 2 and 1
 MAX_NUMBERS_DENSE = 1 << 24  # numbers of rows that are made dense together: 64 MB of float32
-
-
-class TooLarge(ValueError):
-    """More memory is needed than this machine has."""
-
-
-def check_memory(size: int, name: str) -> None:
-    """Raises TooLarge where so many bytes are more than this machine has."""
-    most = memory()
-    if size > most:
-        raise TooLarge(f"{name} needs {size / 2**30:,.1f} GiB, this machine has {most / 2**30:,.1f} GiB")
-
-
-def padded(values, name: str) -> np.ndarray:
-    """Values as texts, [n]: NumPy makes each as wide as the longest.
-
-    Args:
-        values: an array, a column of a table or an index.
-        name: what an error names.
-
-    Raises:
-        TooLarge: one is so long that all take more memory than the machine has.
-    """
-    durations = getattr(getattr(values, "dtype", None), "kind", "") == "m"  # which NumPy cuts off
-    values = np.asarray(values.astype(object) if durations else values)
-    if values.dtype == object:
-        lengths = (len(value) if isinstance(value, (str, bytes)) else len(str(value)) for value in values.flat)
-        check_memory(4 * max(lengths, default=0) * values.size, name)
-    return values.astype(str)
 
 
 def rows_together(width: int, most: int) -> int:

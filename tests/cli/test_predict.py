@@ -127,8 +127,11 @@ def test_every_system(system, data, tmp_path, capsys):
     check(capsys.readouterr().out, load(run).predict(np.load(data / "new.npy"), verbose=0))
 
 
-def test_a_mistake_is_one_line_and_no_file(data, trained, tmp_path, capsys):
+def test_a_mistake_is_one_line_and_no_file(data, trained, things, tabled, tmp_path, capsys):
     np.save(tmp_path / "wide.npy", np.zeros((3, 7), "f4"))
+    np.save(tmp_path / "nan.npy", np.full((2, 6), np.nan, "f4"))
+    np.savez(tmp_path / "a.npz", x=np.ones((2, 3)))
+    (tmp_path / "less.csv").write_text("size,colour\n1,red\n2,blue\n")
     half = Path(shutil.copytree(trained, tmp_path / "half"))
     (half / "metrics.json").unlink()
     several = tmp_path / "several"
@@ -147,11 +150,19 @@ def test_a_mistake_is_one_line_and_no_file(data, trained, tmp_path, capsys):
         ([half, "--data", new, "--out", half / "metrics.csv"], "--out: "),
         ([trained, "--data", new, "--out", half / "metrics.csv"], "--out: "),
         ([trained, "--data", new, "--out", tmp_path / "x.csv.GZ"], "--out: expected a file ending in"),
+        ([tabled, "--sample", 0], "--sample: "),
+        ([tabled, "--sample", 3, "--cluster", 3], "--cluster: "),
+        ([tabled, "--data", things / "new.csv", "--id", "nome"], "--id: "),
+        ([tabled, "--data", tmp_path / "less.csv"], "--data: "),
+        ([tabled, "--data", new], "--data: "),
+        ([trained, "--data", tmp_path / "nan.npy"], "--data: "),
+        ([trained, "--data", new, "--impute"], "--impute: "),
+        ([tabled, "--data", tmp_path / "a.npz", "--impute"], "--impute: "),
     ):
         arguments = [str(each) for each in arguments]
         assert main(["predict", *arguments[:1], "--out", str(tmp_path / "out.csv"), "--quiet", *arguments[1:]]) == 2
         shown = capsys.readouterr()
-        assert shown.err.startswith(f"vade-tf predict: {blamed}")
+        assert shown.err.startswith(f"vade-tf predict: {blamed}"), shown.err
         assert (shown.out, shown.err.count("\n")) == ("", 1)
     assert sorted(tmp_path.iterdir()) == before
 
@@ -309,31 +320,6 @@ def test_every_kind_of_file_and_of_table_holds_the_same(data, trained, tmp_path,
             found.append(read(out))
     for other in found[1:]:
         pandas.testing.assert_frame_equal(other, found[0], check_dtype=False, rtol=1e-5)
-
-
-def test_flags_that_do_not_go_together(things, tabled, trained, data, tmp_path, capsys):
-    new = ("--data", things / "new.csv")
-    (tmp_path / "less.csv").write_text("size,colour\n1,red\n2,blue\n")
-    np.save(tmp_path / "nan.npy", np.full((2, 6), np.nan, "f4"))
-    np.savez(tmp_path / "a.npz", x=np.ones((2, 3)))
-    for arguments, blamed in (
-        ([tabled, "--sample", 0], "--sample"),
-        ([tabled, "--sample", 3, "--cluster", 3], "--cluster"),
-        ([tabled, "--sample", 3, "--seed", -1], "--seed"),
-        ([tabled, *new, "--id", "nome"], "--id"),
-        ([tabled, "--data", tmp_path / "less.csv"], "--data"),
-        ([tabled, "--data", data / "new.npy"], "--data"),
-        ([trained, "--data", tmp_path / "nan.npy"], "--data"),
-        ([trained, "--data", data / "new.npy", "--impute"], "--impute"),
-        ([tabled, "--data", tmp_path / "a.npz", "--impute"], "--impute"),
-    ):
-        assert main(["predict", *map(str, arguments)]) == 2, arguments
-        shown = capsys.readouterr()
-        assert shown.err.startswith(f"vade-tf predict: {blamed}: "), shown.err
-        assert (shown.out, shown.err.count("\n")) == ("", 1)
-    with pytest.raises(SystemExit):
-        main(["predict", str(tabled), "--data", "x.csv", "--score", "--encode"])
-    assert "not allowed with" in capsys.readouterr().err
 
 
 def test_only_vade_has_a_density(data, tmp_path, capsys):

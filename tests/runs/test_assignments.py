@@ -87,10 +87,10 @@ def test_a_system_without_a_density_leaves_its_columns_out(rows, tmp_path):
 
 def test_many_rows_come_in_blocks_that_join_without_a_seam(small_model, monkeypatch):
     model, x = small_model(), np.random.default_rng(0).random((23, 12), "f4")
-    whole = pandas.concat(assignments.table(model, x))
+    whole = pandas.concat(assignments.table(assignments.found(model, x)))
     monkeypatch.setattr(assignments, "MAX_ROWS_TOGETHER", 5)
     heard = []
-    blocks = list(assignments.table(model, x, advance=lambda done, text: heard.append(done)))
+    blocks = list(assignments.table(assignments.found(model, x, lambda done, text: heard.append(done))))
     assert [len(block) for block in blocks] == [5, 5, 5, 5, 3]
     assert heard == [1] * 5
     joined = pandas.concat(blocks)

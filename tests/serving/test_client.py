@@ -1,7 +1,6 @@
 """`Served`: the arrays, tables, texts and cells that it takes, and what it refuses by name."""
 
 import anndata
-import exported
 import numpy as np
 import pandas
 import pytest
@@ -15,10 +14,6 @@ from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import networks
 from vade_tf.serving.client import Served
 from vade_tf.serving.export import export
-
-model = pytest.fixture(exported.model, scope="module")
-folder = pytest.fixture(exported.folder, scope="module")
-served = pytest.fixture(exported.served, scope="module")
 
 TEXTS = [f"{('cat purrs', 'dog barks')[i % 2]} number{i % 4} the the alone{i}" for i in range(20)]
 

@@ -10,7 +10,6 @@ import time
 import urllib.request
 from pathlib import Path
 
-import exported
 import keras
 import numpy as np
 import pytest
@@ -21,20 +20,6 @@ from tensorflow.core.protobuf import saved_model_pb2
 from vade_tf import VaDE, build_decoder
 from vade_tf.errors import InputError
 from vade_tf.serving.export import WARMUP, export, in_float32
-
-model = pytest.fixture(exported.model, scope="module")
-
-
-folder = pytest.fixture(exported.folder, scope="module")
-
-
-served = pytest.fixture(exported.served, scope="module")
-
-
-asked = pytest.fixture(exported.asked, scope="module")
-
-
-answers = pytest.fixture(exported.answers, scope="module")
 
 
 def test_warm_up_asks_every_signature_once(folder, served, asked):

@@ -1,6 +1,5 @@
 """What the exported graph answers."""
 
-import exported
 import keras
 import numpy as np
 import oracles
@@ -15,20 +14,6 @@ from vade_tf.model.vade import VaDE
 from vade_tf.serving import export as exporting
 from vade_tf.serving.client import Served
 from vade_tf.serving.export import export
-
-model = pytest.fixture(exported.model, scope="module")
-
-
-folder = pytest.fixture(exported.folder, scope="module")
-
-
-served = pytest.fixture(exported.served, scope="module")
-
-
-asked = pytest.fixture(exported.asked, scope="module")
-
-
-answers = pytest.fixture(exported.answers, scope="module")
 
 
 def test_every_signature_answers_as_the_model(served, asked, answers):

@@ -8,11 +8,13 @@ vade-tf export      a SavedModel that a server loads
 vade-tf COMMAND --help says more of each.
 """
 
+import signal
 import sys
 
 from vade_tf import __version__
 from vade_tf.cli import evaluate, export, predict, train
 from vade_tf.cli.command import Parser
+from vade_tf.cli.signals import leave
 
 COMMANDS = {"train": train.main, "evaluate": evaluate.main, "predict": predict.main, "export": export.main}
 
@@ -28,3 +30,11 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf") -> int:
     parser.parse_args(argv)
     parser.print_help()
     return 0
+
+
+def program(prog: str = "vade-tf", command: str | None = None) -> int:
+    """What the scripts run: the program, or one command of it, as typed; returns the exit code."""
+    try:
+        return leave((main if command is None else COMMANDS[command])(prog=prog))
+    except KeyboardInterrupt:  # before the command listens for signals
+        return leave(128 + signal.SIGINT)

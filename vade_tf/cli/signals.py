@@ -59,9 +59,10 @@ def stoppable() -> Iterator[None]:
     hook, sys.unraisablehook = sys.unraisablehook, unraisable
     try:
         yield
-    except Exception:
-        if not came:
-            raise
+    except Exception as error:
+        if came:  # what the stop became in a library
+            raise Stopped(came[0]) from error
+        raise
     finally:
         ended.set()
         sys.unraisablehook = hook

@@ -16,6 +16,7 @@ import scipy.sparse
 
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.download import Remote, provide
+from vade_tf.data.features import load_stl10
 from vade_tf.data.observations import build
 from vade_tf.errors import InputError
 from vade_tf.reading import archive_arrays
@@ -275,3 +276,16 @@ def _of_one_length(x: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
     x = normalize(x, copy=False)
     x.data *= np.float32(np.sqrt(x.shape[1]))
     return x
+
+
+LOADERS = {
+    "mnist": load_mnist,
+    "fashion_mnist": load_fashion_mnist,
+    "usps": load_usps,
+    "digits": load_digits,
+    "hhar": load_hhar,
+    "stl10": load_stl10,
+    "reuters10k": load_reuters10k,
+    "reuters": load_reuters,
+    "reuters_r8": load_reuters_r8,
+}

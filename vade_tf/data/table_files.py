@@ -21,7 +21,7 @@ from vade_tf.data.stream import NamedRows, TableRows, check_columns, encoded
 from vade_tf.data.tables import Dialect
 from vade_tf.data.texts import Texts, lines_of, texts_of
 from vade_tf.errors import InputError
-from vade_tf.machine import padded, spans
+from vade_tf.machine import spans
 
 MAX_ROWS_CODED = 65_536  # together
 
@@ -58,7 +58,7 @@ def load(
     found = {
         argument: None if name is None else _column(file, source, table, name) for argument, name in others.items()
     }
-    y, ids = (None if v is None else padded(tables.complete(v, k, file), k) for k, v in found.items())
+    y, ids = (None if v is None else tables.complete(v, k, file).to_numpy(str) for k, v in found.items())
     if asked["text"] is not None:
         tables.check_columns(table, {"text": [asked["text"]]}, file)
         texts = texts_of(_column(file, source, table, asked["text"]))

@@ -103,49 +103,51 @@ def compiled(
     return lambda block: {name: values.numpy() for name, values in graph(block).items()}
 
 
-def found(model: keras.Model, x: Rows) -> Iterator[dict[str, np.ndarray]]:
-    """What a model says of each block of rows [n, D]: the columns of `table` that a row has by itself."""
+def found(model: keras.Model, x: Rows, advance: Advance = lambda done, text: None) -> list[dict[str, np.ndarray]]:
+    """What a model says of each block of rows [n, D]: the columns of `table` that a row has by itself.
+
+    advance: hears of each block, as `phase` of a reporter returns it.
+    """
     parts = [clusters(model), density(model)] if isinstance(model, VaDE) else [clusters(model)]
-    ask, size = compiled(parts, model.n_features, x.dtype), block_size(x)
-    return (ask(np.asarray(x[start : start + size])) for start in range(0, len(x), size))
+    ask, size, blocks = compiled(parts, model.n_features, x.dtype), block_size(x), []
+    for start in range(0, len(x), size):
+        columns = ask(np.asarray(x[start : start + size]))
+        blocks.append({**columns, "cluster": columns["cluster"].astype(np.int32)})
+        advance(1, "")
+    return blocks
+
+
+def mark_outliers(blocks: list[dict[str, np.ndarray]], share: float, n_clusters: int) -> None:
+    """Give that share of the rows in blocks of `found` the cluster -1, in place (`posterior.outlier_limits`)."""
+    groups, density = (np.concatenate([block[name] for block in blocks]) for name in ("cluster", "log_density"))
+    limits = outlier_limits(groups, density, share, n_clusters)
+    for block in blocks:
+        block["cluster"] = np.where(block["log_density"] < limits[block["cluster"]], -1, block["cluster"])
 
 
 def table(
-    model: keras.Model,
-    x: Rows,
-    names: pandas.Series | pandas.Index | None = None,
-    advance: Advance = lambda done, text: None,
-    outliers: float | None = None,
+    blocks: list[dict[str, np.ndarray]], names: pandas.Series | pandas.Index | None = None
 ) -> Iterator[pandas.DataFrame]:
     """The table that a run leaves of its rows, in blocks.
 
     Args:
-        model: a fitted system.
-        x: raw rows, [n, D].
+        blocks: of `found`.
         names: the first column, [n], with its name; default `row`: 0, 1, ...
-        advance: hears of each block, as `phase` of a reporter returns it.
-        outliers: share of the rows whose cluster is -1, of a VaDE; default none.
 
     Yields:
         DataFrames of names, cluster, confidence; of a VaDE also log_density and typicality_rank: 1 is the row with the
         highest log density, n the most unusual one, and rows of equal density share the lower rank.
     """
-    names, size = numbered(range(len(x))) if names is None else names, block_size(x)
-    parts = []
-    for columns in found(model, x):
-        parts.append({**columns, "cluster": columns["cluster"].astype(np.int32)})
-        advance(1, "")
-    ascending = np.sort(np.concatenate([part["log_density"] for part in parts])) if isinstance(model, VaDE) else None
-    if outliers is not None:
-        groups, density = (np.concatenate([part[name] for part in parts]) for name in ("cluster", "log_density"))
-        limits = outlier_limits(groups, density, outliers, model.prior.n_components)
-        for part in parts:
-            part["cluster"] = np.where(part["log_density"] < limits[part["cluster"]], -1, part["cluster"])
-    for number, columns in enumerate(parts):
+    names, start = numbered(range(sum(len(block["cluster"]) for block in blocks))) if names is None else names, 0
+    densities = [block["log_density"] for block in blocks if "log_density" in block]
+    ascending = np.sort(np.concatenate(densities)) if densities else None
+    for columns in blocks:
         if ascending is not None:
             lower = np.searchsorted(ascending, columns["log_density"], side="right")
-            columns["typicality_rank"] = 1 + len(ascending) - lower
-        yield beside(names[number * size : (number + 1) * size], columns)
+            columns = {**columns, "typicality_rank": 1 + len(ascending) - lower}
+        stop = start + len(columns["cluster"])
+        yield beside(names[start:stop], columns)
+        start = stop
 
 
 def numbered(rows: Sequence[int] | np.ndarray) -> pandas.Index:

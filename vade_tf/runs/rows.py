@@ -10,7 +10,7 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.files import load_file
 from vade_tf.data.named import DATASETS
 from vade_tf.data.observations import with_likelihood
-from vade_tf.data.public_sets import BUNDLED, load_mnist
+from vade_tf.data.public_sets import BUNDLED, LOADERS, load_mnist
 from vade_tf.data.shards import FileRows, stays_in_file
 from vade_tf.data.tables import Dialect
 from vade_tf.errors import InputError
@@ -75,7 +75,7 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
     if config.dataset == "mnist" and config.require_full:
         dataset = load_mnist(config.data_dir, require_full=True)
     else:
-        dataset = DATASETS[config.dataset].load(config.data_dir)
+        dataset = LOADERS[config.dataset](config.data_dir)
     return dataset if config.likelihood == AUTO else with_likelihood(dataset, config.likelihood)
 
 

@@ -30,7 +30,6 @@ from vade_tf.serving import export as exporting
 from vade_tf.storage import whole_path
 from vade_tf.systems import registry
 from vade_tf.training import arguments, device, distribute, recipe
-from vade_tf.training.posterior import model_groups
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
 from vade_tf.training.store import Pretrained
@@ -212,15 +211,10 @@ def scored(model: keras.Model, rows: RunRows, path: Path, reporter: Silent) -> d
     """
     x, ids, y, scores = rows.dataset.x, rows.dataset.ids, rows.dataset.y, {}
     names = assignments.numbered(rows.numbers) if ids is None else pandas.Series(ids, name=rows.config.id or "id")
-    advance, share = reporter.phase("predict", assignments.blocks(x)), rows.config.outliers
-    groups: list[np.ndarray] = []  # int32 of each block
-
-    def noted():
-        for block in assignments.table(model, x, names, advance, share):
-            groups.append(block["cluster"].to_numpy(np.int32))
-            yield block
-
-    output.write(path, noted())
+    blocks = assignments.found(model, x, reporter.phase("predict", assignments.blocks(x)))
     if y is not None:
-        scores = metrics.scores(y, np.concatenate(groups) if share is None else model_groups(model, x))
+        scores = metrics.scores(y, np.concatenate([block["cluster"] for block in blocks]))
+    if rows.config.outliers is not None:
+        assignments.mark_outliers(blocks, rows.config.outliers, model.prior.n_components)
+    output.write(path, assignments.table(blocks, names))
     return {**scores, **(means(model, x) if hasattr(model, "elbo_terms") else {})}

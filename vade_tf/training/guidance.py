@@ -59,10 +59,9 @@ def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
         weight,
         *loop.phase_callbacks(fitting, "fit", range(done, epochs), epochs, seen=seen),
     ]
-    last = P
     if turns and done > turns[-1]:  # by an earlier process, which may have trained all epochs
-        last, weight.sharp = _recomputed(fitting, turns[-1], True)
-    P = last
+        P, weight.sharp = _recomputed(fitting, turns[-1], True)
+    last = P
     for first, end in itertools.pairwise(sorted({0, *turns, epochs} | (set() if hints is None else {guided}))):
         if end <= done:
             continue

@@ -62,7 +62,7 @@ def _rows_of_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
 def found_start(fitting: Fitting, phase: str) -> Start:
     """The start of a phase, "init" or "regroup", on the model as it is now.
 
-    The chief of several workers finds P of the rows that are read; each worker extends it to its share of the others.
+    The chief of several workers finds P of the rows that are read; each worker extends it to the others.
     """
     (space, method), (some, numbers) = rule(fitting), _rows_of_start(fitting)
     k, seed = fitting.settings.clusters, fitting.settings.start_seed
