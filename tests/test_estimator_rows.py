@@ -7,7 +7,7 @@ import scipy.sparse
 
 from vade_tf import VaDEClusterer
 from vade_tf.data.observations import observe
-from vade_tf.data.sparse import SparseRows
+from vade_tf.data.rows import SparseRows
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.model import choice
 

@@ -34,7 +34,7 @@ def frame(rng):
 def test_every_parameter_is_the_setting_of_its_name():
     given = {
         "recipe": "paper", "latent_dim": 3, "hidden": (7, 5), "network": "dense", "likelihood": "gaussian",
-        "batch_size": 33, "pretrain_epochs": 4, "epochs": 9, "learning_rate": 5e-4, "augment": "photos",
+        "batch_size": 33, "pretrain_epochs": 4, "epochs": 9, "learning_rate": 5e-4, "augment": "none",
         "init": "kmeans", "guide_epochs": 6, "guide_weight": 3.0, "regroups": 2, "self_train_epochs": 5,
         "validation_rows": 11, "precision": "float32",
     }  # fmt: skip

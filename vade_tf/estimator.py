@@ -18,12 +18,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from vade_tf import archive
 from vade_tf.data import pipeline
-from vade_tf.data.filling import filled
-from vade_tf.data.genes import describe_numbers, origins_of
+from vade_tf.data.cells import origins_of
 from vade_tf.data.observations import observe
-from vade_tf.data.schema import Schema
-from vade_tf.data.sparse import Rows
-from vade_tf.errors import InputError, outlier_share, warn_units, whole_number
+from vade_tf.data.rows import Rows
+from vade_tf.data.schema import Schema, filled
+from vade_tf.errors import InputError, outlier_share, whole_number
 from vade_tf.estimator_rows import RowReader
 from vade_tf.machine import rows_together
 from vade_tf.model.own_networks import copied
@@ -66,7 +65,7 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
         batch_size: rows a step.
         pretrain_epochs, epochs: of the autoencoder and of VaDE.
         learning_rate: Adam's at the start of each phase, default 0.002.
-        augment: how the encoder reads images in training: "digits", "photos" or "none".
+        augment: how the encoder reads images in training: "digits" or "none".
         init: the start: "auto", "gmm", "kmeans" or "spectral"; a clusterer or mixture of scikit-learn; a function of
             the rows, or an array, of groups [n] or probabilities [n, K]. What is no name is not saved by `save`.
         guide_epochs: epochs in which a cross-entropy holds each row to the start's probabilities.
@@ -158,7 +157,6 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
                 data = replace(data, origins=origins_of(X, self.batch))
             if self._genes is not None:
                 data = replace(data, schema=self._genes)
-                warn_units(describe_numbers(data, self.layer or "", X.layers), 2)
             self.schema_ = data.schema if isinstance(data.schema, Schema) else None
             for line in self.schema_.describe() if self.schema_ else ():
                 reporter.say(line)

@@ -8,14 +8,13 @@ import pandas
 import scipy.sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from vade_tf.data.cells import Genes, is_annotated
 from vade_tf.data.dataset import COUNTS, Dataset
-from vade_tf.data.genes import Genes, check_alike, is_annotated
 from vade_tf.data.observations import build
+from vade_tf.data.rows import Rows, SparseRows
 from vade_tf.data.schema import Schema, as_frame, named
-from vade_tf.data.sparse import Rows, SparseRows
 from vade_tf.errors import InputError, check_form, warn_units, whole_number
 from vade_tf.model import choice
-from vade_tf.model.counts import Counts
 
 
 class RowReader:
@@ -115,6 +114,4 @@ class RowReader:
         check_is_fitted(self)
         rows, _ = self._rows(X)
         choice.check_units(self.model_, rows, "X", None if self.schema_ is None else self.schema_.measured)
-        if self.genes_ is not None and not isinstance(self.model_.likelihood, Counts):
-            check_alike(rows, self._counted, "X")
         return rows

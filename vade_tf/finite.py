@@ -15,7 +15,7 @@ def finite_range(x, argument: str, holes: bool = False, hint: str = "") -> tuple
     """Smallest and largest value of rows; inf and -inf where all cells are missing.
 
     Args:
-        x: [n, D]: an array, rows in a file, or `data.sparse.SparseRows`.
+        x: [n, D]: an array, rows in a file, or `data.rows.SparseRows`.
         argument: what an error names.
         holes: whether NaN is a missing cell.
         hint: what else there is to do about NaN.

@@ -3,20 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
-import tensorflow as tf
 
 from vade_tf import Settings, VaDEClusterer, fit, metrics
-from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
-from vade_tf.model import networks
-from vade_tf.runs import answers, assignments
 from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig
-from vade_tf.runs.incoming import Incoming
 from vade_tf.runs.load import load
 from vade_tf.serving.client import Served
 from vade_tf.serving.export import export
-from vade_tf.training.fitting import begin
 
 SMALL = {
     "latent_dim": 3,
@@ -100,14 +94,6 @@ def test_a_missing_cell_is_filled_with_what_its_row_says(fitted, table):
     pd.testing.assert_series_equal(found["height"][frame["height"].notna()], frame["height"].dropna())
 
 
-def test_a_hole_changes_nothing_but_its_own_row(fitted, table):
-    frame = table[0].iloc[:20].copy()
-    before = fitted.score_samples(frame)
-    frame.iloc[3, 0] = np.nan
-    after = fitted.score_samples(frame)
-    np.testing.assert_allclose(np.delete(after, 3), np.delete(before, 3), rtol=1e-4)
-
-
 def test_a_frame_and_the_python_function_give_the_same(table, eager):
     frame = table[0].iloc[:60]
     model = fit(frame, Settings(clusters=3, seed=0, **SHORT)).model
@@ -127,34 +113,3 @@ def test_every_system_takes_holes_and_its_run_gives_the_same_clusters_again(syst
     rows = load_file(str(tmp_path / "t.csv")).x
     assert np.isnan(rows).any()
     np.testing.assert_array_equal(np.asarray(load(tmp_path / "run")(rows)).argmax(axis=1), kept["cluster"])
-
-
-def test_holes_are_filled_with_the_mean_of_their_code(monkeypatch):
-    """A model whose mean is its code, and its code the mean of the row's other cells."""
-
-    class Model:
-        n_features = 3
-        encode = staticmethod(lambda x: (tf.experimental.numpy.nanmean(x, axis=1, keepdims=True), None))
-        decode = staticmethod(lambda z: tf.repeat(z, 3, axis=1))
-        unscale = staticmethod(lambda x: 10 * np.asarray(x))
-
-    monkeypatch.setattr(assignments, "MAX_ROWS_TOGETHER", 2)
-    table = pd.DataFrame({"a": [1.0, np.nan, 3], "b": [2.0, 4, 5], "note": ["x", None, "y"], "c": [np.nan, 8, 9]})
-    schema = Schema.numbers(table[["a", "b", "c"]])
-    rows = Incoming(schema.encode(table)[0], table)
-    found = pd.concat(answers._imputed(schema, Model(), rows, lambda done, text: None))
-    expected = table.assign(a=[1.0, 60, 3], c=[15.0, 8, 9])
-    pd.testing.assert_frame_equal(found, expected)
-    cells = table.astype(object).map(str, na_action="ignore").fillna("")
-    as_written = rows._replace(written=cells)
-    found = pd.concat(answers._imputed(schema, Model(), as_written, lambda done, text: None))
-    assert (found["b"].tolist(), found["note"].tolist()) == (["2.0", "4.0", "5.0"], ["x", "", "y"])
-
-
-def test_a_column_is_flagged_wherever_its_hole_stands(rng):
-    x = pd.DataFrame(rng.normal(50, 5, (2500, 2)), columns=["a", "b"])
-    x.loc[2000, "b"] = np.nan
-    fitting = begin(x, Settings(clusters=2, hidden=(4,), latent_dim=1, precision="float32"))
-    (layer,) = (each for each in fitting.model.encoder.layers if isinstance(each, networks.Filled))
-    assert layer.flagged == [1]
-    np.testing.assert_allclose(layer.fill, 0, atol=1e-4)

@@ -30,7 +30,7 @@ def table(rng):
 @pytest.mark.parametrize("groups", [7, 100, 5000])
 @pytest.mark.parametrize("together", [3, 64, 5000])
 def test_any_part_is_as_pandas_reads_it(table, tmp_path, monkeypatch, groups, together):
-    monkeypatch.setattr(parquet, "MAX_ROWS_TOGETHER", together)
+    monkeypatch.setattr(parquet, "STRIDE", together)
     table.to_parquet(tmp_path / "t.parquet", row_group_size=groups)
     found = ParquetTable(tmp_path / "t.parquet")
     assert (len(found), found.columns, found.dropped) == (1000, list(table), {})

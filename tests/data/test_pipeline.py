@@ -1,6 +1,8 @@
 """Batches: every row once an epoch, an order and an augmentation that depend on (seed, epoch) only."""
 
 import gc
+import math
+import os
 import weakref
 
 import numpy as np
@@ -12,7 +14,12 @@ from hypothesis import strategies as st
 
 from vade_tf.data import pipeline
 from vade_tf.data.augmentation import Augmentation
-from vade_tf.data.sparse import SparseRows
+from vade_tf.data.observations import observe
+from vade_tf.data.pipeline import Shuffle
+from vade_tf.data.rows import FileRows, SparseRows
+from vade_tf.errors import InputError
+from vade_tf.training import recipe
+from vade_tf.training.settings import Settings
 
 
 def epochs_of(x, batch_size, seed, epochs, **more):
@@ -105,3 +112,108 @@ def test_sparse_rows_are_let_go_with_their_batches(rng):
     del x, batches
     gc.collect()
     assert seen() is None
+
+
+SMALL = {"hidden": (8,), "latent_dim": 2, "precision": "float32", "batch_size": 32, "pretrain_epochs": 2, "epochs": 2}
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Shards of 8 rows of 5 float32, 8 of them in a buffer."""
+    monkeypatch.setattr(pipeline, "SHARD_BYTES", 8 * 20)
+    monkeypatch.setattr(pipeline, "BUFFER_BYTES", 64 * 20)
+
+
+@given(
+    n=st.integers(1, 300),
+    batch=st.integers(1, 40),
+    row_bytes=st.sampled_from([1, 7, 100, 5000]),
+    seed=st.integers(0, 9),
+)
+def test_every_pass_has_every_row_once_in_runs_of_the_file(n, batch, row_bytes, seed):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "SHARD_BYTES", 1000)
+        patch.setattr(pipeline, "BUFFER_BYTES", 8000)
+        shuffle = Shuffle(n, row_bytes, batch, seed)
+        found = [list(shuffle.buffers(number)) for number in (0, 1, 0)]
+        for buffers in found:
+            rows = np.concatenate([rows for rows, _ in buffers])
+            np.testing.assert_array_equal(np.sort(rows), np.arange(n))
+            runs = 1 + np.count_nonzero(np.diff(rows) != 1)
+            assert runs <= -(-n // max(1, 1000 // row_bytes)) + len(buffers) + 1
+            assert all(len(rows) <= max(batch, 8000 // row_bytes) for rows, _ in buffers)
+            assert all((np.sort(picks.ravel()) == np.arange(len(rows))).all() for rows, picks in buffers)
+            sizes = [size for _, picks in buffers for size in [picks.shape[2]] * len(picks)]
+            assert sizes == [batch] * (n // batch) + [n % batch] * (n % batch > 0)
+    for (one, picks), (other, again) in zip(found[0], found[2], strict=True):
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(picks, again)
+    if n > 40:
+        assert not all(np.array_equal(one, other) for (one, _), (other, _) in zip(*found[:2], strict=True))
+
+
+@given(n=st.integers(1, 300), lots=st.sampled_from([1, 2, 3, 8]), of=st.sampled_from([2, 4]), seed=st.integers(0, 9))
+def test_a_device_reads_its_slices_of_the_batches_and_no_more(n, lots, of, seed):
+    """Batches of 24 rows, two devices in each process; where the lots cannot be shared, all is read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "SHARD_BYTES", 5)
+        patch.setattr(pipeline, "BUFFER_BYTES", 100)
+        patch.setattr(pipeline, "MAX_LOTS", lots)
+        shuffle, slices = Shuffle(n, 1, 24, seed), []
+        whole = [rows[batch[0]] for rows, picks in shuffle.buffers(2) for batch in picks]
+        for first in range(0, of, 2):
+            buffers = list(shuffle.buffers(2, range(first, first + 2), of))
+            slices.append([rows[batch] for rows, picks in buffers for batch in picks])
+            share = 2 / of if math.gcd(24, lots) % of == 0 else 1
+            assert sum(len(rows) for rows, _ in buffers) == (n - n % 24) * share + n % 24
+    for number, batch in enumerate(whole):
+        found = np.concatenate([process[number] for process in slices])
+        assert found.shape == (of, -(-len(batch) // of))
+        np.testing.assert_array_equal(found.ravel()[: len(batch)], batch)
+        assert set(found.ravel()) == set(batch)
+
+
+def batches_of(x, epochs, **more):
+    return list(pipeline.training_batches(x, 32, 3, epochs, **more).as_numpy_iterator())
+
+
+def test_batches_of_a_file(small, blobs):
+    found, x, _ = observe(blobs[0]).x, *blobs[1:]
+    hints = np.arange(500, dtype="i4")
+    batches = batches_of(found, range(3), hints=hints)
+    assert [len(rows) for rows, _ in batches] == 3 * ([32] * 15 + [20])
+    for rows, numbers in batches:
+        np.testing.assert_array_equal(rows, x[numbers])
+    epochs = [np.concatenate([numbers for _, numbers in batches[i : i + 16]]) for i in (0, 16, 32)]
+    assert all((np.sort(numbers) == hints).all() for numbers in epochs)
+    assert not np.array_equal(epochs[0], epochs[1])
+    resumed = batches_of(found, range(2, 3), hints=hints)
+    for (rows, numbers), (again, same) in zip(batches[32:], resumed, strict=True):
+        np.testing.assert_array_equal(rows, again)
+        np.testing.assert_array_equal(numbers, same)
+    for (rows, _), alone in zip(batches, batches_of(found, range(1), passes=3), strict=True):
+        np.testing.assert_array_equal(rows, alone)
+    np.testing.assert_array_equal(np.concatenate(list(pipeline.ordered_batches(found, 30).as_numpy_iterator())), x)
+    for rows, numbers in (few := batches_of(found, range(1), hints=hints, numbers=hints[::3])):
+        np.testing.assert_array_equal(rows, x[numbers])
+    np.testing.assert_array_equal(np.sort(np.concatenate([numbers for _, numbers in few])), hints[::3])
+
+
+def test_what_was_read_of_a_file_is_let_go_with_its_batches(blobs):
+    """TensorFlow keeps every function that it was given to read with."""
+    rows, hints = FileRows(blobs[0]), np.zeros(500, "i4")
+    batches = pipeline.training_batches(rows, 32, 0, range(2), hints=hints)
+    assert len(list(batches)) == 32
+    held = [weakref.ref(rows), weakref.ref(hints)]
+    del rows, hints, batches
+    gc.collect()
+    assert [each() for each in held] == [None, None]
+
+
+def test_a_file_that_changes_while_it_is_read_is_named(small, blobs, tmp_path):
+    class Change(tf.keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            os.utime(tmp_path / "x.npy", (0, 0))
+
+    with pytest.raises(InputError, match=r"^x: .*x\.npy, which has changed"):
+        recipe.fit(blobs[0], Settings(clusters=3, **SMALL), callbacks=[Change()])

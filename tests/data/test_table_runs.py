@@ -11,10 +11,8 @@ import vade_tf
 from vade_tf import VaDEClusterer
 from vade_tf.cli.main import main
 from vade_tf.data.files import load_file
-from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.report import evaluation as report_rows
-from vade_tf.runs import rows
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
@@ -80,18 +78,6 @@ def test_new_rows_are_coded_as_the_run_has_it(run, frame, tmp_path):
     assert trained_on == 80
 
 
-def test_a_run_without_a_schema_reads_its_table_as_it_did(tmp_path):
-    r = np.random.default_rng(0)
-    table = pandas.DataFrame({"no": range(40), "c": 7, "v": r.normal(size=40), "w": np.exp(3 * r.normal(size=40))})
-    table.to_csv(tmp_path / "t.csv", index=False)
-    config = TrainConfig.create(data=str(tmp_path / "t.csv"), **SMALL)
-    training.train(config, tmp_path / "run", whole=load_file(config.data, plain=True), export=False)
-    old = Run.open(tmp_path / "run")
-    assert old.schema is None
-    data, trained_on, _ = report_rows.load_rows(old, load(old.path))
-    assert (data.x.shape, trained_on) == ((40, 4), 40)
-
-
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"form": "table", "columns": [], "dropped": []}', b"\xff"])
 def test_a_damaged_schema_is_named(run, tmp_path, content):
     shutil.copytree(run[0], tmp_path / "run")
@@ -109,15 +95,6 @@ def features(frame):
 def fitted(features):
     small = {name: value for name, value in SMALL.items() if name != "clusters"}
     return VaDEClusterer(n_clusters=2, random_state=0, **small).fit(features)
-
-
-def test_a_frame_is_fitted_by_its_schema(fitted, features):
-    assert fitted.schema_ == Schema.infer(features)
-    assert fitted.model_.n_features == 5
-    assert fitted.n_features_in_ == 4
-    assert list(fitted.feature_names_in_) == list(features)
-    np.testing.assert_array_equal(fitted.predict(features), fitted.labels_)
-    assert fitted.transform(features).shape == (80, 2)
 
 
 def test_samples_and_decoded_codes_are_rows_of_the_frame(fitted, features):
@@ -153,19 +130,6 @@ def test_a_saved_clusterer_keeps_the_schema(fitted, features, tmp_path):
     assert again.schema_ == fitted.schema_
     np.testing.assert_array_equal(again.predict_proba(features), fitted.predict_proba(features))
     pandas.testing.assert_frame_equal(again.sample(5, random_state=1)[0], fitted.sample(5, random_state=1)[0])
-
-
-@pytest.mark.parametrize(
-    ("more", "features"),
-    [
-        ({"drop": "colour,group"}, ["age", "ill"]),
-        ({"columns": "age,colour"}, ["age", "colour=blue", "colour=green", "colour=red"]),
-    ],
-)
-def test_a_configuration_chooses_the_columns(frame, tmp_path, more, features):
-    frame.to_csv(tmp_path / "t.csv", index=False)
-    config = TrainConfig(data=str(tmp_path / "t.csv"), clusters=2, **more)
-    assert rows.load_rows(config).dataset.schema.features == features
 
 
 def test_an_export_takes_the_table_itself(run, frame, tmp_path):

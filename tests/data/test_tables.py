@@ -1,12 +1,17 @@
-"""Text files of tables are read by pandas, as flags say; columns are chosen by their names."""
+"""Text files of tables are read by pandas, as flags say; files become data sets; new rows are coded as the first."""
 
 import gzip
 
+import numpy as np
 import pandas
 import pytest
-from small_tables import written
+from small_tables import NUMBERS, many, written
 
-from vade_tf.data.tables import Dialect, check_columns, complete, names_in, pick, read_text, separator
+from vade_tf.data import parquet, rows, tables
+from vade_tf.data.files import load_file
+from vade_tf.data.rows import FileRows
+from vade_tf.data.schema import Schema
+from vade_tf.data.tables import Dialect, read_text, separator
 from vade_tf.errors import InputError
 
 ROWS = [["1.5", "red wine", "2020-01-02 10:00"], ["2", "blue", "2020-01-03 11:00"], ["", "red", ""]] * 20
@@ -100,30 +105,130 @@ def test_what_pandas_says_of_a_damaged_table_is_passed_on(tmp_path, content):
         read_text(tmp_path / written(tmp_path, content), Dialect())
 
 
-def test_names_in_a_flag():
-    assert names_in('age, "a,b" ,c', "columns") == ["age", "a,b", "c"]
-    assert names_in(None, "columns") == []
-    with pytest.raises(InputError, match="^drop: expected names"):
-        names_in("", "drop")
+@pytest.fixture
+def table():
+    """Sixty rows: a name, a number, a category and a kind."""
+    names = [f"thing {i}" for i in range(60)]
+    columns = {"amount": NUMBERS, "colour": many(["red", "green", "blue"]), "kind": many(["01", "1", "None"])}
+    return pandas.DataFrame({"name": names, **columns})
 
 
-def test_columns_are_chosen_and_named(tmp_path):
-    table = pandas.DataFrame({"name": ["x", "y"], "a": [1, 2], "b": [3, 4], "kind": ["u", "v"]})
-    others = {"labels": "kind", "id": "name"}
-    x, reasons = pick(table, [], [], others, tmp_path)
-    assert list(x) == ["a", "b"]
-    assert reasons == {"kind": "labels for scoring", "name": "names of the rows"}
-    x, reasons = pick(table, ["b"], [], {"labels": None, "id": None}, tmp_path)
-    assert (list(x), list(reasons)) == (["b"], ["name", "a", "kind"])
-    assert list(pick(table, [], ["a", "name"], {}, tmp_path)[0]) == ["b", "kind"]
-    for columns, drop, argument in ((["c"], [], "columns"), ([], ["c"], "drop"), (["kind"], [], "columns")):
-        with pytest.raises(InputError, match=f"^{argument}: expected"):
-            pick(table, columns, drop, others, tmp_path)
-    with pytest.raises(InputError, match=r"^labels: expected one of the columns \['name', 'a'"):
-        check_columns(table, {"labels": ["c"]}, tmp_path)
+@pytest.fixture
+def saved(table, tmp_path):
+    """Writes the table, or another, as a file of an ending."""
+
+    def save(ending: str, rows=table) -> str:
+        file = tmp_path / f"t{ending}"
+        rows.to_parquet(file) if ending == ".parquet" else rows.to_csv(file, index=False)
+        return str(file)
+
+    return save
 
 
-@pytest.mark.parametrize("cell", [None, ""])
-def test_labels_have_a_value_in_each_row(tmp_path, cell):
-    with pytest.raises(InputError, match="^labels: expected a value in every row of .*, got none in row 1"):
-        complete(pandas.Series(["a", cell, "b"]), "labels", tmp_path)
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".csv.gz", ".parquet"])
+def test_a_file_is_coded_by_its_schema_and_says_so_once(saved, table, ending):
+    rows = table.rename_axis(None)
+    file = saved(ending) if ending != ".tsv" else written_as_tabs(saved(".tsv"), table)
+    found = load_file(file, labels="kind", id="name")
+    expected = Schema.infer(rows[["amount", "colour"]])
+    np.testing.assert_array_equal(found.x, expected.encode(rows)[0])
+    assert found.schema.columns == expected.columns
+    assert found.schema.dropped == {"kind": "labels for scoring", "name": "names of the rows"}
+    assert found.notice.splitlines() == found.schema.describe()
+    assert (found.kind, found.name, found.ids[1], found.y.tolist()[:3]) == ("table", "t", "thing 1", [0, 1, 2])
+
+
+def written_as_tabs(file: str, table) -> str:
+    table.to_csv(file, index=False, sep="\t")
+    return file
+
+
+def test_columns_are_chosen_and_left_out(saved, table):
+    assert load_file(saved(".csv"), columns="amount").schema.features == ["amount"]
+    found = load_file(saved(".parquet"), drop="name,colour")
+    assert found.schema.dropped == {"name": "as asked", "colour": "as asked"}
+    with pytest.raises(InputError, match="^drop: expected one of the columns"):
+        load_file(saved(".csv"), drop="nome")
+    with pytest.raises(InputError, match="^labels: expected a value in every row"):
+        load_file(saved(".csv", table.mask(table == "01")), labels="kind")
+
+
+@pytest.mark.parametrize("likelihood", ["counts", "zinb"])
+def test_counts_are_taken_as_they_are_where_they_are_asked_for(tmp_path, likelihood):
+    file = written(tmp_path, "no,a,b\n" + "".join(f"{i},{i % 2},{i % 5}\n" for i in range(60)))
+    found = load_file(file, likelihood=likelihood)
+    assert (found.schema.features, found.kind) == (["a", "b"], "counts")
+
+
+def test_all_columns_are_pixels_where_an_image_shape_is_declared(tmp_path):
+    file = written(tmp_path, "a,b,c,d\n" + "".join(f"{i},{i % 2},0,{i % 5}\n" for i in range(60)))
+    found = load_file(file, declared=(2, 2))
+    assert (found.x.shape, found.image_shape) == ((60, 4), (2, 2))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_new_rows_are_coded_as_those_before(saved, table, ending):
+    first = load_file(saved(".csv"), labels="kind", id="name")
+    new = table.iloc[40:44, ::-1].assign(more=1, colour=["red", "pink", None, "blue"])
+    found = load_file(saved(ending, new), schema=first.schema)
+    np.testing.assert_array_equal(found.x[[0, 3], 1:], [[0, 0, 1], [1, 0, 0]])
+    assert np.isnan(found.x[1:3, 1:]).all()
+    assert found.notice.splitlines() == [
+        "columns that training did not have are ignored: 'more'",
+        "values of 'colour' that training did not see are taken as missing: 'pink'",
+    ]
+
+
+def test_labels_may_be_read_by_the_model_as_well(saved):
+    first = load_file(saved(".csv"), drop="name")
+    again = load_file(saved(".csv"), labels="colour", schema=first.schema)
+    np.testing.assert_array_equal(again.x, first.x)
+    assert len(np.unique(again.y)) == 3
+
+
+def test_an_array_of_new_rows_for_a_table(saved, table, tmp_path):
+    schema = load_file(saved(".csv"), columns="amount").schema
+    np.save(tmp_path / "x.npy", table[["amount"]].to_numpy())
+    np.testing.assert_allclose(load_file(str(tmp_path / "x.npy"), schema=schema).x[:, 0], NUMBERS, rtol=1e-6)
+    np.save(tmp_path / "y.npy", np.zeros((3, 2)))
+    with pytest.raises(InputError, match="^data: expected a table, or an array with its 1 columns"):
+        load_file(str(tmp_path / "y.npy"), schema=schema)
+
+
+@pytest.mark.parametrize("large", ["asked", "the table", "its features"])
+def test_a_large_parquet_table_is_coded_in_parts(saved, table, tmp_path, monkeypatch, large):
+    """As the same rows in memory; features that do not fit stay in a file that is gone when they are."""
+    monkeypatch.setenv("VADE_TF_HOME", str(tmp_path / "cache"))
+    file, expected = saved(".parquet"), load_file(saved(".csv"), labels="kind", id="name")
+    if large == "the table":
+        monkeypatch.setattr(parquet, "memory", lambda: 1000)
+    if large == "its features":
+        monkeypatch.setattr(tables, "stays_in_file", lambda *rows: True)
+    monkeypatch.setattr(rows, "STRIDE", 7)
+    found = load_file(file, labels="kind", id="name", in_file=large == "asked")
+    assert isinstance(found.x, FileRows) == (large != "the table")
+    np.testing.assert_array_equal(found.x[:], expected.x)
+    np.testing.assert_array_equal(found.y, expected.y)
+    assert (found.ids.tolist(), found.schema) == (expected.ids.tolist(), expected.schema)
+    assert len(list((tmp_path / "cache").glob("rows-*"))) == (large != "the table")
+    del found
+    assert not list((tmp_path / "cache").glob("rows-*"))
+
+
+TOPICS = ["river water boat fish", "engine wheel road brake", "flour oven bread salt"]
+
+
+def test_texts_of_a_column_become_weighted_words_and_new_ones_the_same(tmp_path):
+    lines = pandas.DataFrame({"kind": many([0, 1, 2], 30), "body": many(TOPICS, 30)})
+    lines.to_csv(tmp_path / "t.csv", index=False)
+    found = load_file(str(tmp_path / "t.csv"), text="body", labels="kind")
+    assert (found.x.shape, found.kind) == ((30, 12), "texts")
+    new = load_file(written(tmp_path, "body\nbread fish\nnothing known\n", "new.csv"), schema=found.schema)
+    assert np.count_nonzero(new.x[:], axis=1).tolist() == [2, 0]
+    assert "1 of 2 texts have none" in new.notice
+
+
+@pytest.mark.parametrize(("text", "message"), [("boddy", "text: expected one of the columns"), ("lines", "text")])
+def test_a_column_of_texts_that_is_not_there_is_named(tmp_path, text, message):
+    with pytest.raises(InputError, match=message):
+        load_file(written(tmp_path, "body,b\nx y,1\n"), text=text)

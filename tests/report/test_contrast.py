@@ -7,7 +7,7 @@ import pandas
 import pytest
 import scipy.sparse
 
-from vade_tf.data.genes import Genes
+from vade_tf.data.cells import Genes
 from vade_tf.data.observations import build
 from vade_tf.model import networks
 from vade_tf.model.counts import Counts

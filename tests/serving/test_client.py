@@ -7,7 +7,7 @@ import pytest
 import scipy.sparse
 from exported import assert_same, build, expected
 
-from vade_tf.data.genes import Genes
+from vade_tf.data.cells import Genes
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import Texts
 from vade_tf.errors import InputError, UnitsWarning

@@ -19,7 +19,7 @@ import pytest
 import vade_tf
 from vade_tf.data import pipeline
 from vade_tf.data.augmentation import Augmentation
-from vade_tf.data.shards import FileRows
+from vade_tf.data.rows import FileRows
 from vade_tf.errors import InputError
 from vade_tf.runs import assignments
 from vade_tf.runs import result as results
@@ -143,10 +143,10 @@ LARGE = """
 import sys
 from vade_tf.cli.command import hushed
 with hushed():
-    from vade_tf.data import shards
+    from vade_tf.data import rows
     from vade_tf.runs import assignments
     from vade_tf.training import partitions
-shards.MAX_SHARE, partitions.MAX_ROWS_READ, assignments.MAX_ROWS_TOGETHER = 0, 90, 25
+rows.MAX_SHARE, partitions.MAX_ROWS_READ, assignments.MAX_ROWS_TOGETHER = 0, 90, 25
 """
 TRAIN = f"""{LARGE}
 import runpy

@@ -3,13 +3,15 @@
 Knows no file and no table; `inference` finds what a column is.
 """
 
-import warnings
-from collections.abc import Iterable
+import re
+import reprlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas
 from pandas.api import types
+from scipy import special
 
 from vade_tf.errors import InputError
 
@@ -28,8 +30,10 @@ MISSING = {  # those of pandas, and "?"
 MAX_VALUE = 1e30  # float32 cannot square more
 MIN_POWER_BASE = 1e-12  # what a model draws may lie beyond all that a power reaches
 MICROSECONDS_PER_DAY = 86_400_000_000
-EXAMPLES = 3  # values that a note cites
+MAX_LISTED = 8  # names or values that a message has
 ISO = "ISO8601"  # as pandas calls it
+DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%B %d, %Y")
+DATES = tuple(day + time for day in DAYS for time in ("", " %H:%M", " %H:%M:%S", " %I:%M %p"))
 Level = str | int | float | bool
 
 
@@ -62,13 +66,10 @@ class Column:
     def __post_init__(self):
         """Raises ValueError where no column is like this, for it may come from a file."""
         scalars = (self.name, *self.levels)
-        numbers = [self.offset, *(self.power or ()), *(each for each in scalars if isinstance(each, float))]
-        if not all(isinstance(each, str | int | float) for each in scalars) or not np.isfinite(numbers).all():
+        if not all(isinstance(each, str | int | float) for each in scalars) or not np.isfinite(self.offset):
             raise ValueError(f"expected names and levels that are texts or numbers, got {scalars}")
         if self.kind not in KINDS or (self.kind in ("number", "date")) != (len(self.levels) < 2):
             raise ValueError(f"expected no column {self.name!r} of the kind {self.kind!r} and these levels")
-        if self.form and self.kind != "date":
-            raise ValueError(f"numbers of {self.name!r} are written as {self.form}, which is no longer read")
 
     @property
     def width(self) -> int:
@@ -100,10 +101,12 @@ class Column:
         if self.kind in ("number", "date"):
             return self._measured(values, argument).astype(np.float32)[:, None], ""
         numbers, found = pandas.factorize(values)
-        of_found = self._codes(found)
+        known = {key_of(level, self.has_texts): code for code, level in enumerate(self.levels)}
+        other = len(self.levels) - 1 if self.rest else -1
+        of_found = [known.get(key_of(cell, self.has_texts), other) for cell in found]
         codes = np.array([*of_found, -1])[numbers]
         unseen = [value for value, code in zip(found, of_found, strict=True) if code < 0]
-        note = f"values of {self.name!r} that training did not see are taken as missing: {examples(unseen)}"
+        note = f"values of {self.name!r} that training did not see are taken as missing: {listed(unseen)}"
         if self.kind != "category":
             coded = np.where(codes < 0, np.nan, codes)[:, None]
         else:
@@ -151,13 +154,8 @@ class Column:
             row = values.index[place] if isinstance(values.index, pandas.RangeIndex) else place  # in its whole table
             what = f"a date {self.form}".strip() if self.kind == "date" else "a finite number below 1e30"
             expected = f"{what} or an empty cell in every row of column {self.name!r}"
-            raise InputError(argument, expected, f"{short(values.iloc[place])!r} at row {row}")
+            raise InputError(argument, expected, f"{shown(values.iloc[place])} at row {row}")
         return v - self.offset if self.power is None else _with_power(v - self.offset, *self.power)
-
-    def _codes(self, cells: Iterable) -> list[int]:
-        """The number of each cell's level; of an unknown one -1, or that of the rest."""
-        known = {key_of(level, self.has_texts): code for code, level in enumerate(self.levels)}
-        return [known.get(key_of(cell, self.has_texts), len(self.levels) - 1 if self.rest else -1) for cell in cells]
 
 
 def without_missing(values: pandas.Series) -> pandas.Series:
@@ -175,9 +173,7 @@ def is_texts(values: pandas.Series) -> bool:
 
 
 def read_numbers(values: pandas.Series) -> np.ndarray:
-    """Cells as numbers, float64 [n]; NaN where they are missing or none. Spans of time are days."""
-    if types.is_timedelta64_dtype(values.dtype):
-        return _days(values.to_numpy("m8[us]"))
+    """Cells as numbers, float64 [n]; NaN where they are missing or none."""
     if not types.is_numeric_dtype(values.dtype):
         values = pandas.to_numeric(values.astype(object), errors="coerce")
     if types.is_complex_dtype(values.dtype):
@@ -187,35 +183,22 @@ def read_numbers(values: pandas.Series) -> np.ndarray:
 
 def read_dates(values: pandas.Series, form: str) -> np.ndarray:
     """Cells as days since 1970-01-01, float64 [n]; NaN where they are missing, or no dates of this form."""
-    if isinstance(values.dtype, pandas.CategoricalDtype):
-        values = values.astype(values.dtype.categories.dtype)
-    if isinstance(values.dtype, pandas.PeriodDtype):
-        values = values.dt.to_timestamp()
     if types.is_numeric_dtype(values.dtype):
         return np.full(len(values), np.nan)
     if is_texts(values):
         values = values.mask(values.isin(["now", "today"]).astype(bool))  # pandas would ask the clock
     if values.dtype.kind != "M" or getattr(values.dtype, "tz", None) or not isinstance(values.dtype, np.dtype):
         values = pandas.to_datetime(values, format=form, errors="coerce", utc=True).dt.tz_localize(None)
-    return _days(values.to_numpy("M8[us]").astype("m8[us]"))
+    stamps = values.to_numpy("M8[us]")
+    return np.where(np.isnat(stamps), np.nan, stamps.astype("int64") / MICROSECONDS_PER_DAY)
 
 
 def date_form(texts: list[str]) -> str:
-    """The format in which all texts are dates with day, month and year; "" where there is none.
-
-    Months come first in 1/2/2020, days in 1.2.2020, unless other texts say otherwise.
-    """
-    from pandas.tseries.api import guess_datetime_format
-
-    cells, forms = pandas.Series(texts, dtype=object), dict[str, None]()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that days come first in 13/1/2020
-        for text in texts[:10]:
-            morning = text.replace("PM", "AM").replace("pm", "am")  # of an afternoon pandas guesses none
-            for days_first in ("." in text, "." not in text):
-                forms[guess_datetime_format(morning, dayfirst=days_first) or ""] = None
-    found = (ISO if form.startswith("%Y-%m-%d") else form for form in forms if "%Y" in form and "%d" in form)
-    return next((form for form in found if not np.isnan(read_dates(cells, form)).any()), "")
+    """ISO, or the first of DATES, so months before days, in which all texts are dates; "" where there is none."""
+    cells = pandas.Series(texts, dtype=object)
+    forms = (ISO,) if all(re.match(r"\d{4}-\d\d-\d\d", text) for text in texts) else DATES
+    likely = (form for form in forms if not np.isnan(read_dates(cells[:10], form)).any())
+    return next((form for form in likely if not np.isnan(read_dates(cells, form)).any()), "")
 
 
 def key_of(value, as_text: bool) -> str:
@@ -244,36 +227,27 @@ def plain(value) -> Level:
     return value if isinstance(value, bool | int | float) and np.isfinite(value) else str(value).strip()
 
 
-def short(value):
-    """A cell as a message shows it."""
-    value = plain(value)
-    return value if not isinstance(value, str) or len(value) <= 40 else value[:40] + "..."
+def shown(value) -> str:
+    """A cell or a name as a message has it."""
+    return reprlib.repr(plain(value))
 
 
-def examples(values) -> str:
-    """The first of these values, as a note cites them."""
+def listed(values: Iterable, form: Callable = shown) -> str:
+    """The first of these values, and how many more there are."""
     found = list(values)
-    return ", ".join(repr(short(value)) for value in found[:EXAMPLES]) + (", ..." if len(found) > EXAMPLES else "")
-
-
-def _days(micros: np.ndarray) -> np.ndarray:
-    """Spans of time, m8[us], as days, float64; NaN where they are missing."""
-    return np.where(np.isnat(micros), np.nan, micros.astype("int64") / MICROSECONDS_PER_DAY)
+    more = f" and {len(found) - MAX_LISTED:,} more" if len(found) > MAX_LISTED else ""
+    return ", ".join(map(form, found[:MAX_LISTED])) + more
 
 
 def _with_power(v: np.ndarray, power: float, mean: float = 0.0, std: float = 1.0) -> np.ndarray:
     """Yeo and Johnson's transform of numbers, NaN where they are."""
-    p = np.where(v < 0, 2.0 - power, power)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        raised = np.where(np.abs(p) < MIN_POWER_BASE, np.log1p(np.abs(v)), np.expm1(p * np.log1p(np.abs(v))) / p)
-    return np.clip((np.sign(v) * raised - mean) / std, -MAX_VALUE, MAX_VALUE)
+    raised = np.sign(v) * special.boxcox1p(np.abs(v), np.where(v < 0, 2.0 - power, power))
+    return np.clip((raised - mean) / std, -MAX_VALUE, MAX_VALUE)
 
 
 def _without_power(x: np.ndarray, power: float, mean: float, std: float) -> np.ndarray:
     """The numbers whose transform is x."""
     x = x * std + mean
     p = np.where(x < 0, 2.0 - power, power)
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        base = np.log(np.maximum(1 + p * np.abs(x), MIN_POWER_BASE)) / p
-        logs = np.where(np.abs(p) < MIN_POWER_BASE, np.abs(x), base)
-    return np.sign(x) * np.minimum(np.expm1(logs), MAX_VALUE)
+    reach = np.divide(MIN_POWER_BASE - 1, p, where=p < 0, out=np.full_like(p, np.inf))
+    return np.sign(x) * np.minimum(special.inv_boxcox1p(np.minimum(np.abs(x), reach), p), MAX_VALUE)

@@ -9,8 +9,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from vade_tf.data.shards import FileRows
-from vade_tf.data.sparse import OriginRows, Rows, SparseRows, Stored, part
+from vade_tf.data.rows import FileRows, OriginRows, Rows, SparseRows, Stored, part
 from vade_tf.machine import rows_together, spans
 
 COUNTS = ("counts", "zinb")  # likelihoods of numbers that are taken as they are
@@ -19,23 +18,25 @@ MIN_PIXELS = 64  # features that may be the pixels of square images
 MAX_IMAGES_SAMPLED = 10_000  # images, at even distances, whose edges are looked at
 MAX_ROWS_AT_ONCE, MAX_NUMBERS_AT_ONCE = 100_000, 2**27  # given to NumPy, which makes a copy in float64
 MAX_ROWS_READ = 8192  # together
-ROUNDING = 1e-6  # by which white may exceed 1
 
 
 class Coded(Protocol):
-    """How rows were coded: `schema.Schema` of a table, `texts.Texts`, `images.ImageForm`, `genes.Genes`."""
+    """How rows were coded: `schema.Schema` of a table, `texts.Texts`, `images.ImageForm`, `cells.Genes`.
+
+    Attributes:
+        features: names of the D features.
+        blocks: families of the features in their order, (gaussian, bernoulli or categorical; width); () of arrays.
+        kind: what the rows are, one of those of `Observations.kind`; "": their values say it.
+    """
 
     @property
-    def features(self) -> list[str]:
-        """Names of the D features."""
+    def features(self) -> list[str]: ...
 
     @property
-    def blocks(self) -> tuple[tuple[str, int], ...]:
-        """Families of the features in their order, ("gaussian" | "bernoulli" | "categorical", width); () of arrays."""
+    def blocks(self) -> tuple[tuple[str, int], ...]: ...
 
     @property
-    def kind(self) -> str:
-        """What the rows are, one of those of `Observations.kind`; "": their values say it."""
+    def kind(self) -> str: ...
 
     def describe(self) -> list[str]:
         """What was done with the rows, a sentence each."""
@@ -124,7 +125,8 @@ class Observations:
     @cached_property
     def has_holes(self) -> bool:
         """Whether x holds NaN, in missing cells."""
-        return self.schema is not None and has_holes(self.x)
+        dense = self.schema is not None and not self.is_sparse
+        return dense and any(np.isnan(block).any() for block in blocks(self.x))
 
     @property
     def grey(self) -> tuple[float, float]:
@@ -132,14 +134,6 @@ class Observations:
         plain = self.image_shape is None and not self.standardise  # the factor of a Gaussian
         own = (1.0, 0.0) if plain else (self.factor, self.offset)
         return (1 / 255, 0.0) if self.x.dtype == np.uint8 and own == (1.0, 0.0) else own
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        """The values that are black and white in images; the least, and no end, where neither is known."""
-        scale, offset = self.grey
-        if (scale, offset) == (1.0, 0.0) and not 0 <= self.low <= self.high <= 1 + ROUNDING:
-            return self.low, math.inf
-        return 0.0 - offset / scale, (1.0 - offset) / scale
 
     @cached_property
     def paper(self) -> np.ndarray:
@@ -225,8 +219,3 @@ class Dataset(Observations):
 def blocks(x: Rows) -> Iterator[np.ndarray]:
     """Dense rows, a few at a time, in their order."""
     return (x[rows] for rows in spans(len(x), x.shape[1], MAX_ROWS_READ))
-
-
-def has_holes(x: Rows) -> bool:
-    """Whether dense rows hold NaN."""
-    return not isinstance(x, SparseRows) and any(np.isnan(block).any() for block in blocks(x))

@@ -3,8 +3,8 @@
 import importlib.util
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import pooch
 
@@ -12,22 +12,14 @@ from vade_tf.errors import InputError, cited
 
 TIMEOUT = 20  # seconds without an answer
 RETRIES = 1  # pooch waits a second; a machine without a network finds out as fast
-CHUNK_BYTES = 1 << 18  # written together
 
 
-@dataclass(frozen=True)
-class Remote:
-    """A file at a public address.
+class Remote(NamedTuple):
+    """A file at a public address."""
 
-    Attributes:
-        name: of the file in the cache.
-        address: where it is downloaded from.
-        checksum: "sha256:..." or "md5:..." as somebody who vouches for it has published it.
-    """
-
-    name: str
+    name: str  # of the file in the cache
     address: str
-    checksum: str
+    checksum: str  # "sha256:..." or "md5:..." as somebody who vouches for it has published it
 
 
 def cache_folder() -> Path:
@@ -53,11 +45,10 @@ def provide(dataset: str, files: tuple[Remote, ...], data_dir: str | None) -> Pa
         if missing := [file.name for file in files if not (folder / file.name).is_file()]:
             raise InputError("data_dir", f"the files of {dataset}", f"{folder} without {missing[0]}", f"get {by_hand}")
         return folder
-    registry = {file.name: file.checksum for file in files}
-    urls = {file.name: file.address for file in files}
+    registry, urls = ({file.name: getattr(file, key) for file in files} for key in ("checksum", "address"))
     cache = pooch.create(folder, base_url="", registry=registry, urls=urls, retry_if_failed=RETRIES)
     bar = sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
-    how = pooch.HTTPDownloader(progressbar=bar, chunk_size=CHUNK_BYTES, timeout=TIMEOUT)
+    how = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT)
     for file in files:
         try:
             cache.fetch(file.name, downloader=how)

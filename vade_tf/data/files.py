@@ -1,29 +1,30 @@
 """A user's own file or folder -> a data set: arrays, cells, tables, texts, images. New rows are coded as the first."""
 
+import json
 import math
+import reprlib
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
+import scipy.sparse
 
-from vade_tf.data import arrays, cell_files, images, table_files, tables
+from vade_tf.data import cells, images, tables
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.images import ImageForm
 from vade_tf.data.observations import build, check_shape
+from vade_tf.data.rows import FileRows, archive_arrays, as_read, plain_array, stays_in_file
 from vade_tf.data.schema import Schema
-from vade_tf.data.texts import LINES, Texts
+from vade_tf.data.texts import LINES, Texts, load_texts, read_lines
 from vade_tf.errors import InputError, check_form
 
-ARRAYS: dict[str, Callable] = {
-    ".npy": arrays.read_npy,
-    ".npz": arrays.read_npz,
-    ".h5": arrays.read_h5,
-}
-TABLES = (*tables.TEXTS, ".parquet")
-KINDS = (*ARRAYS, cell_files.ENDING, *TABLES)
 FOLDERS = "folders"  # --labels of images that lie in a folder of their label each
-MAX_NAMES = 5  # of these that the notice gives
+SPARSE_ARRAYS = {"format", "shape", "data"}  # what every .npz of scipy.sparse.save_npz holds
+SPARSE_PARTS = {"data", "indices", "indptr"}  # what the group of a sparse matrix in HDF5 holds
+ROWS, LABELS = ("x", "X"), ("y", "Y")  # names of the arrays in files of several
 
 
 def load_file(
@@ -40,10 +41,8 @@ def load_file(
     genes: int | None = None,
     batch: str | None = None,
     schema: Coded | None = None,
-    plain: bool = False,
     in_file: bool = False,
     image_shape: Sequence[int] | None = None,
-    scored: bool = True,
     declared: tuple[int, ...] | None = None,
     dialect: tables.Dialect | None = None,
 ) -> Dataset:
@@ -62,14 +61,11 @@ def load_file(
         text: the column that holds texts, which are then all that is used; "lines": each line of a `.txt` is one.
         transform: of the numbers of a table, see `schema.Schema.infer`.
         layer: layer of an .h5ad that holds the numbers. Default: its X.
-        genes: of an .h5ad, or an .h5 with the names of its genes, keep so many genes, those that vary most
-            (`genes.variable`). Default: all.
+        genes: of an .h5ad, keep so many genes, those that vary most (`cells.variable`). Default: all.
         batch: column of an .h5ad's obs that says which experiment, donor or lane each cell comes from. Default: none.
         schema: how the rows of a run were coded, which these then are as well; default: found here.
-        plain: without a schema, take every column of a table as a number as it is, as runs did that have none.
         in_file: rows that can be read from their file, or from a copy of it, are, though they would fit in memory.
         image_shape: of the images that a run was trained on, which those of an array or a folder then are as well.
-        scored: False leaves out labels that are not asked for.
         declared: the shape of images that the rows of an array, or all columns of a table, are said to be, and to which
             those of a folder are brought; () says that rows are none. Default: it is seen by their values.
         dialect: how a table's text file is written.
@@ -79,34 +75,39 @@ def load_file(
         Exception: as the library raises it that reads the file, which is missing or damaged.
     """
     file, kind = locate(path)
-    names = arrays.read_h5_names(file) if kind == ".h5" else None
-    of_cells = kind == cell_files.ENDING or names is not None
-    if isinstance(schema, Texts) and kind in TABLES:
+    of_cells, of_tables = kind == cells.ENDING, kind in (*tables.TEXTS, ".parquet")
+    if isinstance(schema, Texts) and of_tables:
         text = schema.column or LINES
-        if kind.startswith(".txt") and not table_files.has_column(file, text):
-            text = LINES
     of_lines = text == LINES and kind.startswith(".txt")
     asked = {"columns": columns, "drop": drop, "id": id, "text": text, "transform": transform}
-    unused: dict = {} if kind in TABLES else dict(asked)
+    unused: dict = {} if of_tables else dict(asked)
     unused |= {"columns": columns, "drop": drop, "id": id} if of_lines else {}
     unused |= {"image_shape": declared or None} if of_cells else {"layer": layer, "genes": genes, "batch": batch}
     for argument, value in unused.items():
         if value is not None:
             raise InputError(argument, "a file that it goes with", path, "leave it out")
+    about: dict = {"name": file.name.removesuffix(tables.ending(file)), "source": str(file), "likelihood": likelihood}
     if of_cells:
-        how: dict = {"names": names, "layer": layer, "limit": genes, "batch": batch, "scored": scored}
-        return cell_files.load(file, labels, likelihood, schema, plain, **how)
-    if kind == "folder":
-        known = schema is not None or image_shape is not None
-        found = _pictures(file, labels, likelihood, schema, declared, known)
-        check_form(found.image_shape or (), image_shape, "data")
-        return as_images(found, image_shape)
-    if kind in ARRAYS:
-        return _array(file, kind, labels, likelihood, schema, plain, in_file, image_shape, scored, declared)
+        how = {"labels": labels, "layer": layer, "genes": genes, "batch": batch}
+        return cells.load(cells.read(file), schema, how, about)
     if of_lines:
-        return table_files.load_lines(file, labels, likelihood, schema)
-    options = asked | {"dialect": dialect}
-    return table_files.load(file, kind, labels, likelihood, options, declared, schema, plain, in_file)
+        return load_texts(read_lines(file), "", read_labels(labels), schema, about)
+    if of_tables:
+        return tables.load(file, asked | {"labels": labels, "dialect": dialect}, declared, schema, in_file, about)
+    if kind == "folder":
+        found = _pictures(file, labels, schema, declared, schema is not None or image_shape is not None, about)
+        check_form(found.image_shape or (), image_shape, "data")
+        return found
+    x, y = ARRAYS[kind](file, labels, **({"in_file": True} if in_file and kind == ".npy" else {}))
+    check_form(getattr(x, "row_shape", x.shape[1:]), image_shape, "data")
+    if isinstance(schema, Schema):
+        whole = plain_array(file) if isinstance(x, FileRows) else x  # in the type of the file
+        x, notes = schema.encode(tables.named_columns(whole, schema, file), "data")
+        return build(x, y, image_shape=declared, schema=schema, notice="\n".join(notes), **about)
+    found = build(x, y, image_shape=declared, **about)
+    if image_shape is not None and x.dtype == np.uint8 and isinstance(found.x, np.ndarray):
+        return replace(found, x=found.x.astype(np.uint8))  # those that are nearly black count as from 0 to 1 else
+    return found
 
 
 def locate(path: str) -> tuple[Path, str]:
@@ -118,39 +119,88 @@ def locate(path: str) -> tuple[Path, str]:
     return file, kind
 
 
-def as_images(dataset: Dataset, image_shape: Sequence[int] | None) -> Dataset:
-    """New images of bytes for a run on images, as bytes: where all are nearly black they would count as from 0 to 1."""
-    if image_shape is None or not isinstance(dataset.x, np.ndarray):
-        return dataset
-    return replace(dataset, x=dataset.x.astype(np.uint8))
-
-
-def _array(file: Path, kind: str, labels, likelihood, schema, plain, in_file, image_shape, scored, declared) -> Dataset:
-    """The rows of a file of an array. Args: as for `load_file`."""
-    x, y = ARRAYS[kind](file, labels, **({"in_file": in_file} if kind == ".npy" else {"own": scored}))
-    notes, table = list[str](), schema if isinstance(schema, Schema) else None
-    check_form(getattr(x, "row_shape", x.shape[1:]), image_shape, "data")
-    if table is not None:
-        x, notes = table_files.coded_array(x, table, str(file))
-    how: dict = {"schema": table, "notice": "\n".join(notes), "image_shape": declared}
-    found = build(x, y, file.stem, str(file), likelihood, **how)
-    return as_images(found, image_shape if x.dtype == np.uint8 else None)
-
-
-def _pictures(folder: Path, labels, likelihood: str, schema, declared, known: bool) -> Dataset:
-    """The images of a folder; of those for a run that is known the notice says only what was changed."""
-    if schema is not None and not isinstance(schema, ImageForm):
+def _pictures(folder: Path, labels, schema, declared, known: bool, about: dict) -> Dataset:
+    """The images of a folder; known: they are for a run."""
+    if not isinstance(schema, ImageForm | None):
         raise InputError("data", "a table as in training", f"the folder {folder}")
-    size = schema
     if schema is None and declared:
         height, width, *channels = check_shape(declared, (0, math.prod(declared)))
-        size = ImageForm(height, width, channels[0] if channels else 1)
-    x, names, found = images.read_folder(folder, size)
-    y = arrays.read_labels(None if labels == FOLDERS else labels)
-    notes = list(found.changes) if known else found.describe()
-    if labels == FOLDERS:
-        y = images.outermost_folders(names)
-        kinds = list(dict.fromkeys(y.tolist()))
-        more = ", ..." if len(kinds) > MAX_NAMES else ""
-        notes.append(f"labels: {len(kinds):,} folders, {', '.join(kinds[:MAX_NAMES])}{more}")
-    return build(x, y, folder.name, str(folder), likelihood, schema=found, notice="\n".join(notes), ids=names)
+        schema = ImageForm(height, width, channels[0] if channels else 1)
+    x, names, form = images.read_folder(folder, schema)
+    y = images.outermost_folders(names) if labels == FOLDERS else read_labels(labels)
+    found = build(x, y, schema=form, notice="" if known else form.describe()[0], ids=names, **about)
+    return replace(found, x=np.asarray(found.x, np.uint8)) if known else found  # see `load_file`
+
+
+def read_npy(file: Path, labels: str | None, in_file: bool = False):
+    """(x, labels or None), of two files; x stays in its own where it is large, or with `in_file`."""
+    x = plain_array(file, mapped=True)
+    if x.ndim > 1 and (in_file or stays_in_file(len(x), math.prod(x.shape[1:]), as_read(x.dtype))):
+        return FileRows(x), read_labels(labels)
+    return plain_array(file), read_labels(labels)  # no map: who writes the file anew changes its rows
+
+
+def read_labels(labels: str | None) -> np.ndarray | None:
+    """The labels of a .npy file beside the rows, or None."""
+    if labels is not None and not labels.endswith(".npy"):
+        raise InputError("labels", "a .npy file beside rows of this kind", repr(labels))
+    return None if labels is None else plain_array(Path(labels))
+
+
+def read_npz(file: Path, labels: str | None):
+    """(x, labels or None) of an archive of arrays, or of a sparse matrix, which stays sparse."""
+    with zipfile.ZipFile(file) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+    if set(names) >= SPARSE_ARRAYS:
+        matrix = scipy.sparse.csr_array(scipy.sparse.load_npz(file))
+        matrix.check_format(full_check=True)  # SciPy trusts its indices: one beyond the columns ends the process
+        return matrix, read_labels(labels)
+    rows, key = _choose_arrays(file, names, labels)
+    arrays = archive_arrays(file, [rows] if key is None else [rows, key])
+    return arrays[rows], None if key is None else arrays[key]
+
+
+def read_h5(file: Path, labels: str | None):
+    """(x, labels or None) of an HDF5 file with arrays X and, perhaps, Y; X may be a sparse matrix, and stays one."""
+    with h5py.File(file, "r") as stored:
+        names = [name for name, item in stored.items() if isinstance(item, h5py.Dataset) or set(item) >= SPARSE_PARTS]
+        rows, key = _choose_arrays(file, names, labels)
+        x, y = stored[rows], None if key is None else stored[key]
+        if y is not None:
+            y = y.asstr()[()].astype(str) if h5py.check_string_dtype(y.dtype) else y[()]
+        if isinstance(x, h5py.Dataset):
+            return x[()], y
+        kind = scipy.sparse.csc_array if x.attrs.get("encoding-type") == "csc_matrix" else scipy.sparse.csr_array
+        matrix = kind(tuple(x[part][()] for part in ("data", "indices", "indptr")), shape=tuple(x.attrs["shape"]))
+    matrix.check_format(full_check=True)  # see `read_npz`
+    return matrix.tocsr(), y
+
+
+def _choose_arrays(file: Path, names: list[str], labels: str | None) -> tuple[str, str | None]:
+    """The names of the rows and of the labels, by default "y", among the arrays of a file."""
+    rows = next((name for name in ROWS if name in names), names[0] if len(names) == 1 else None)
+    if rows is None:
+        raise InputError("data", 'an array "x"', f"{reprlib.repr(names)} in {file}")
+    if labels is not None and labels not in names:
+        raise InputError("labels", f"one of the arrays {reprlib.repr(names)} of {file}", repr(labels))
+    return rows, labels or next((name for name in LABELS if name in names and name != rows), None)
+
+
+def schema_in(file: Path) -> Coded:
+    """The schema that a JSON file holds: how the rows of a run were coded; else a KeyError, TypeError or ValueError."""
+    values = json.loads(file.read_text("utf-8"))
+    return FORMS[values["form"]](values)
+
+
+FORMS: dict[str, Callable[[dict], Coded]] = {
+    "table": Schema.from_dict,
+    "texts": Texts.from_dict,
+    "pictures": ImageForm.from_dict,
+    "genes": cells.Genes.from_dict,
+}
+ARRAYS: dict[str, Callable] = {
+    ".npy": read_npy,
+    ".npz": read_npz,
+    ".h5": read_h5,
+}
+KINDS = (*ARRAYS, cells.ENDING, *tables.TEXTS, ".parquet")

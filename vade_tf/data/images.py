@@ -8,10 +8,9 @@ import numpy as np
 
 from vade_tf.errors import InputError, cited
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm", ".jfif")
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # by content; of others, some start programs
-GREY_MODES = ("1", "L", "LA", "La")  # of Pillow; so are those that begin with
-DEEP_MODES = ("I", "F")  # these: I;16, ...
+DEEP_MODES = ("I", "F")  # of Pillow, or what begins with these: I;16, ...
 
 
 @dataclass(frozen=True)
@@ -21,14 +20,12 @@ class ImageForm:
     Attributes:
         height, width: in pixels.
         channels: 1 for grey, 3 for colour.
-        changes: what was done to bring the images of a folder there, or left out, a sentence each.
     """
 
     kind: ClassVar[str] = "images"
     height: int
     width: int
     channels: int
-    changes: tuple[str, ...] = ()
 
     @property
     def features(self) -> list[str]:
@@ -47,9 +44,9 @@ class ImageForm:
         return self.height, self.width, self.channels
 
     def describe(self) -> list[str]:
-        """The form, and the changes."""
+        """The form."""
         kind = "grey" if self.channels == 1 else "colour"
-        return ["; ".join([f"{kind} images of {self.height} x {self.width} pixels", *self.changes])]
+        return [f"{kind} images of {self.height} x {self.width} pixels"]
 
     def to_dict(self) -> dict:
         """What JSON holds of it."""
@@ -74,51 +71,27 @@ def read_folder(folder: Path, known: ImageForm | None) -> tuple[np.ndarray, np.n
     Raises:
         InputError: there is no image, or Pillow cannot read one.
     """
-    there = [file for file in sorted(folder.rglob("*")) if file.is_file() and not _is_hidden(file.relative_to(folder))]
-    files = [file for file in there if file.suffix.lower() in ENDINGS]
-    if not files:
+    files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in ENDINGS and file.is_file()]
+    names = [file.relative_to(folder).as_posix() for file in files]
+    names = [name for name in names if not any(part.startswith(".") for part in name.split("/"))]
+    if not names:
         raise InputError("data", f"images ({', '.join(ENDINGS)}) in the folder", f"{folder}, which has none")
-    form = known or _common_form(files)
-    x = np.empty((len(files), *form.shape), np.uint8)
-    resized = 0
-    for row, file in enumerate(files):
-        image = _upright(file)
-        resized += image.size != (form.width, form.height)
-        x[row] = _pixels(image, form)
-    if known is None and form.channels == 3 and (x == x[..., :1]).all():  # grey, stored as colour
+    if known is None:
+        width, height = np.median([_upright(folder / name).size for name in names], axis=0).astype(int).tolist()
+    form = known or ImageForm(height, width, 3)
+    x = np.empty((len(names), *form.shape), np.uint8)
+    for row, name in enumerate(names):
+        x[row] = _pixels(_upright(folder / name), form)
+    if known is None and (x == x[..., :1]).all():  # grey, perhaps stored as colour
         x, form = x[..., :1], replace(form, channels=1)
-    changes = (
-        (resized, f"{resized:,} of another size were brought to {form.height} x {form.width}"),
-        (len(there) - len(files), f"{len(there) - len(files):,} files of other kinds were left out"),
-    )
-    names = np.array([file.relative_to(folder).as_posix() for file in files])
-    return x, names, replace(form, changes=tuple(text for number, text in changes if number))
+    return x, np.array(names), form
 
 
 def outermost_folders(names: np.ndarray) -> np.ndarray:
-    """The label of each image where those of a label lie in a folder of its own, text [n].
-
-    Args:
-        names: as `read_folder` gives them, [n].
-
-    Raises:
-        InputError: an image lies in no such folder.
-    """
+    """The label of each image [n], by its name: the folder it lies in; an InputError where it lies in none."""
     if loose := [name for name in names.tolist() if "/" not in name]:
         raise InputError("labels", "every image in a folder of its label", f"{loose[0]!r} in none")
     return np.array([name.split("/")[0] for name in names.tolist()])
-
-
-def _is_hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
-
-
-def _common_form(files: list[Path]) -> ImageForm:
-    """The median height and width of images, and grey where all are."""
-    sizes, modes = zip(*((image.size, image.mode) for image in map(_upright, files)), strict=True)
-    width, height = (int(side) for side in np.median(sizes, axis=0))
-    grey = all(mode in GREY_MODES or mode.startswith(DEEP_MODES) for mode in modes)
-    return ImageForm(height, width, 1 if grey else 3)
 
 
 def _upright(file: Path):

@@ -28,7 +28,6 @@ _REUTERS_PAPER = {"epochs": 15, "decay": 0.5, "decay_epochs": 5, "init": "kmeans
 DATASETS = {
     "mnist": Named(10, test_rows=10_000),
     "fashion_mnist": Named(10, test_rows=10_000),
-    "usps": Named(10, test_rows=2_007),
     "digits": Named(10),
     "hhar": Named(6, test_rows=2_947, paper={"epochs": 120}),
     "stl10": Named(10, test_rows=8_000),

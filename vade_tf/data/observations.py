@@ -8,15 +8,15 @@ from typing import TypeVar
 import numpy as np
 import scipy.sparse
 
-from vade_tf.data.dataset import COUNTS, MAX_ROWS_READ, ROUNDING, Coded, Dataset, Observations
-from vade_tf.data.shards import FileRows, is_file
-from vade_tf.data.sparse import Rows, SparseRows
+from vade_tf.data.dataset import COUNTS, MAX_ROWS_READ, Coded, Dataset, Observations
+from vade_tf.data.rows import FileRows, Rows, SparseRows, is_file
 from vade_tf.errors import InputError, whole_number
 from vade_tf.finite import finite_range
 from vade_tf.machine import spans
 
 LENGTH_TOLERANCE = 1e-3  # relative difference of the lengths of rows that rounding makes, also of float16
 MIN_VARIANCE_OF_DIRECTIONS = 0.01  # of rows of one length over its square; one large mean makes others so long
+ROUNDING = 1e-6  # by which white may exceed 1
 MAX_DARK, MAX_DARK_BYTE = 0.1, 32  # brightest value of images that are on a scale of their own
 COLOURS = 3  # channels of a colour image
 
@@ -32,24 +32,21 @@ def build(
     image_shape=None,
     standardise: bool = True,
     schema: Coded | None = None,
-    notice: str = "",
-    ids: np.ndarray | None = None,
-    origins: np.ndarray | None = None,
+    **more,
 ) -> Dataset:
     """A data set of raw rows and, perhaps, their labels.
 
     Args:
         x, likelihood, image_shape, standardise, schema: as for `observe`.
         y: labels, as for `number_labels`.
-        name, source, notice, ids, origins: as in `Dataset`.
+        more: origins, name, source, notice and ids, as in `Dataset`.
 
     Raises:
         InputError: x is not a matrix of finite numbers, or y is not one label a row.
     """
     rows = observe(x, likelihood, image_shape, standardise, source, schema)
-    more = {"name": name, "source": source, "notice": notice, "ids": ids, "origins": origins}
-    found = {each.name: getattr(rows, each.name) for each in fields(Observations)} | more
-    return Dataset(**found, y=number_labels(y, len(rows.x), source))
+    found = {each.name: getattr(rows, each.name) for each in fields(Observations)}
+    return Dataset(**found | more, name=name, source=source, y=number_labels(y, len(rows.x), source))
 
 
 def observe(
@@ -86,8 +83,6 @@ def observe(
         from vade_tf.data.schema import coded_frame  # pandas takes a while to load, and arrays do without
 
         x, schema = coded_frame(x, argument, likelihood in COUNTS, transform)
-    if hasattr(x, "obsm"):
-        raise InputError(argument, "rows", "an AnnData", "give it to VaDEClusterer, or give its X")
     if scipy.sparse.issparse(x):
         x = SparseRows(x)
     elif not isinstance(x, (np.ndarray, SparseRows, FileRows)):
@@ -97,7 +92,7 @@ def observe(
     form = (len(x), *x.row_shape) if isinstance(x, FileRows) else x.shape
     if len(form) < 2 or 0 in form:
         raise InputError(argument, "a matrix of n rows and D features", f"shape {form}")
-    image_shape = shape_of_images(form, argument) if image_shape is None else image_shape or None
+    image_shape = _shape_of_images(form, argument) if image_shape is None else image_shape or None
     if image_shape is not None:
         image_shape = check_shape(image_shape, form)
     if is_file(x):
@@ -163,14 +158,8 @@ def grey_units(x: Rows, low: float, high: float) -> tuple[float, float]:
     return 1 / (power if high > (power - 1) * (1 + ROUNDING) else power - 1), 0.0
 
 
-def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | None:
-    """(height, width) of grey images [n, height, width], also with a channel of 1, (height, width, 3) of colour ones.
-
-    None of rows, also of those of one pixel in a line.
-
-    Raises:
-        InputError: images have other channels.
-    """
+def _shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | None:
+    """(height, width) of grey images, (height, width, 3) of colour ones; None of rows, also of one pixel in a line."""
     if len(form) < 3 or (len(form) == 3 and 1 in form[1:]):
         return None
     if len(form) > 4 or form[3:] not in ((), (1,), (COLOURS,)):
@@ -180,11 +169,7 @@ def shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | N
 
 
 def check_shape(image_shape, form: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of images that a caller gave, of rows of this form: [n, width], or images [n, ...].
-
-    Raises:
-        InputError: it is none, or one of other rows.
-    """
+    """The shape of images that a caller gave, of rows of this form; an InputError where it is none, or of others."""
     given = tuple(image_shape) if isinstance(image_shape, (tuple, list)) else ()
     found = tuple(whole_number(side, "image_shape", 1, 2**31 - 1) for side in given)
     found = found[:2] if found[2:] == (1,) else found

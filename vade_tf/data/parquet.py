@@ -1,6 +1,6 @@
 """A .parquet file as a table that stays in its file and is read in order, some rows at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +8,9 @@ import pandas
 import pyarrow
 import pyarrow.parquet
 
-from vade_tf.data.shards import check_unchanged, state
+from vade_tf.data.rows import STRIDE, check_unchanged, state
 from vade_tf.machine import memory
 
-MAX_ROWS_TOGETHER = 65_536
 BYTES_A_CELL = 48  # while a table is read and coded, at most: it was measured
 MAX_ROWS_SAMPLED = 100_000  # that say what the columns of a large table are
 
@@ -21,28 +20,29 @@ class ParquetTable:
 
     Args:
         file: the file.
-        columns: names of those to read; None: all but lists, records and the index that pandas has written.
+        columns: names of those to read; None: all but lists, records and the index that pandas has written,
+        also: unless they are among these.
 
     Attributes:
         index: names of the columns in which pandas has written the index of a table.
         dropped: {name: reason} of the columns that are not read unless they are asked for.
     """
 
-    def __init__(self, file: Path, columns: list[str] | None = None):
+    def __init__(self, file: Path, columns: list[str] | None = None, also: Collection[str] = ()):
         self.file = file
         with pyarrow.parquet.ParquetFile(file) as opened:
             self.length, self.schema = opened.metadata.num_rows, opened.schema_arrow
         nested = [field.name for field in self.schema if pyarrow.types.is_nested(field.type)]
         noted = (self.schema.pandas_metadata or {}).get("index_columns", ())
         self.index = [name for name in noted if isinstance(name, str)]
-        self.dropped = dict.fromkeys(self.index, "an index of pandas") | dict.fromkeys(
-            nested, "it holds lists or records"
-        )
+        reasons = dict.fromkeys(self.index, "an index of pandas") | dict.fromkeys(nested, "it holds lists or records")
+        self.dropped = {name: reason for name, reason in reasons.items() if name not in also}
         wanted = [name for name in self.schema.names if name not in self.dropped] if columns is None else columns
         self.columns = [name for name in self.schema.names if name in wanted]
+        self._empty = pyarrow.schema([self.schema.field(name) for name in self.columns]).empty_table()
         self._at, self._found = 0, state(file)
         self._batches: Iterator[pyarrow.RecordBatch] = iter(())
-        self._rest = self._empty()  # read, and not given yet
+        self._rest = self._empty  # read, and not given yet
 
     def __len__(self) -> int:
         return self.length
@@ -52,15 +52,8 @@ class ParquetTable:
         stop = max(start, stop)
         if start == 0 or start != self._at:
             self._begin(start)
-        parts, wanted = [self._empty()], stop - start
-        while wanted:
-            if not len(self._rest):
-                self._rest = self._next()
-            parts.append(self._rest.slice(0, wanted))
-            self._rest = self._rest.slice(len(parts[-1]))
-            wanted -= len(parts[-1])
+        found = self._take(stop - start).to_pandas(ignore_metadata=True, integer_object_nulls=True)
         self._at = stop
-        found = pyarrow.concat_tables(parts).to_pandas(ignore_metadata=True, integer_object_nulls=True)
         return found.set_axis(pandas.RangeIndex(start, stop))
 
     def sampled(self) -> pandas.DataFrame:
@@ -68,27 +61,29 @@ class ParquetTable:
         if BYTES_A_CELL * len(self) * len(self.columns) <= memory():
             return self[:]
         every = -(-len(self) // MAX_ROWS_SAMPLED)
-        step = max(MAX_ROWS_TOGETHER // every, 1) * every
+        step = max(STRIDE // every, 1) * every
         parts = [self[i : i + step].iloc[::every].copy() for i in range(0, len(self), step)]  # a view would keep all
         found = pandas.concat(parts, ignore_index=True)
         return found.set_axis(pandas.RangeIndex(0, len(found) * every, every))
 
-    def _empty(self) -> pyarrow.Table:
-        return pyarrow.schema([self.schema.field(name) for name in self.columns]).empty_table()
-
     def _begin(self, row: int) -> None:
-        """Go to a row: the next batch begins in its row group."""
+        """Go to a row: batches are read from its row group on."""
         opened = pyarrow.parquet.ParquetFile(self.file, pre_buffer=False)
         ends = np.cumsum([opened.metadata.row_group(i).num_rows for i in range(opened.num_row_groups)])
         first = int(np.searchsorted(ends, row, side="right"))
         groups = range(first, opened.num_row_groups)
-        self._batches = opened.iter_batches(MAX_ROWS_TOGETHER, row_groups=groups, columns=self.columns)
-        self._rest, skipped = self._empty(), row - (int(ends[first - 1]) if first else 0)
-        while skipped:
-            read = self._next()
-            self._rest = read.slice(skipped)
-            skipped -= min(skipped, len(read))
+        self._batches = opened.iter_batches(STRIDE, row_groups=groups, columns=self.columns)
+        self._rest = self._empty
+        self._take(row - (int(ends[first - 1]) if first else 0))
 
-    def _next(self) -> pyarrow.Table:
-        check_unchanged(self.file, self._found)
-        return pyarrow.Table.from_batches([next(self._batches)])
+    def _take(self, number: int) -> pyarrow.Table:
+        """The next rows."""
+        parts = [self._empty]
+        while number:
+            if not len(self._rest):
+                check_unchanged(self.file, self._found)
+                self._rest = pyarrow.Table.from_batches([next(self._batches)])
+            parts.append(self._rest.slice(0, number))
+            self._rest = self._rest.slice(len(parts[-1]))
+            number -= len(parts[-1])
+        return pyarrow.concat_tables(parts)

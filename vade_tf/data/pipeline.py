@@ -1,7 +1,5 @@
 """Rows -> tf.data batches: index batches, then one gather a batch from the raw array, dense also where it is sparse.
 
-Rows that stay in their file are gathered from a buffer of them, which is read while the one before is used.
-
 The order of an epoch and the augmentation of a batch are pure functions of (seed, epoch, batch), so a run that was
 killed continues with exactly the batches it would have seen.
 """
@@ -18,14 +16,17 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data.augmentation import Augmentation, augment
-from vade_tf.data.shards import FileRows, Shuffle
-from vade_tf.data.sparse import Rows
+from vade_tf.data.rows import FileRows, Rows
 from vade_tf.machine import rows_together, spans
-from vade_tf.seeding import Stream, fold
+from vade_tf.seeding import Stream, fold, generator
 
 WORKERS = min(8, os.cpu_count() or 2)  # batches that are gathered at the same time
 BATCH = 1024  # rows of which a model is asked at a time
 AHEAD = 2  # batches that wait for the model
+SHARD_BYTES = 1 << 18  # of rows that are read together from a file
+BUFFER_BYTES = 1 << 25  # of rows of a file that are mixed
+MAX_LOTS = 64  # that a buffer is cut into; so many devices can read what they train on and no more
+ORDER = 3  # names the stream of random numbers; a path that ends in 0 would be that without it
 
 # Traced as it stands: AutoGraph would take a second of every process to rewrite functions of tensors alone
 plain = tf.autograph.experimental.do_not_convert
@@ -132,18 +133,17 @@ def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slic
     """
     n, hinted, each = len(x), hints is not None, len(slices.own)
     shuffle = Shuffle(n, x.shape[1] * x.dtype.itemsize, batch_size, seed)
-    hints = np.zeros(0, np.int32) if hints is None else hints
+    hints = np.zeros(n, np.int8) if hints is None else hints
     groups = (None, *hints.shape[1:]), hints.dtype
     kinds = ((None, x.shape[1]), x.dtype), groups, ((None, each, None), tf.int64), ((), tf.int64)
     found: Any = weakref.proxy(x)
     known: Any = weakref.proxy(hints)
-    none = np.zeros(0, np.int32)
 
     def read():
         for number in span:
             step = number * steps_per_epoch(n, batch_size)
             for rows, picks in shuffle.buffers(number, slices.own, slices.of):
-                yield found[rows], known[rows] if hinted else none, picks, step
+                yield found[rows], known[rows], picks, step
                 step += len(picks)
 
     buffers = tf.data.Dataset.from_generator(read, output_signature=tuple(tf.TensorSpec(*kind) for kind in kinds))
@@ -233,3 +233,71 @@ def _gatherer(x: Rows | tf.Tensor) -> Callable[[tf.Tensor], tf.Tensor]:
         return tf.ensure_shape(batch, (None, width))
 
     return gather
+
+
+@dataclass(frozen=True)
+class Shuffle:
+    """The order in which every pass reads rows of a file, each row once.
+
+    A row alone is slow to fetch from a file, so shards of rows that follow one another are put in another order, and
+    some at a time are mixed in a buffer. A pass takes the rows as a ring and cuts it open at a place of its own, so
+    that shards begin elsewhere each time. A buffer is cut into lots, of which every batch has as many rows each: so a
+    device that takes a slice of every batch reads some of the lots, and the batches are the same whatever the number of
+    devices.
+
+    Args:
+        n: rows.
+        row_bytes: of a row.
+        batch_size: rows a batch; a buffer holds whole batches, the last one of a pass excepted.
+        seed: of the order.
+    """
+
+    n: int
+    row_bytes: int
+    batch_size: int
+    seed: int
+
+    def buffers(self, number: int, own: range = range(1), of: int = 1) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The buffers of a pass, by its number: what is in the given slices of its batches.
+
+        The rows that are left after the last whole batch are a buffer of their own, which all slices read; where they
+        cannot be shared evenly, its first rows are in two slices. If the lots cannot be shared by so many slices, every
+        buffer is read whole.
+
+        Args:
+            number: of the pass.
+            own: numbers of the slices.
+            of: how many slices a batch has; a divisor of the batch size.
+
+        Yields:
+            Numbers of rows, int [m], in runs that follow one another in the file; and where the rows of each batch and
+            slice are among them, int [batches, slices, rows].
+        """
+        random, lots = generator(self.seed, ORDER, number + 1), math.gcd(self.batch_size, MAX_LOTS)
+        shard = max(1, SHARD_BYTES // self.row_bytes)  # rows of one, and of a buffer
+        buffer = max(1, BUFFER_BYTES // (self.row_bytes * self.batch_size)) * self.batch_size
+        cut, count = int(random.integers(self.n)), math.ceil(self.n / shard)
+        shards = np.append(random.permutation(count - 1), count - 1)  # the last one may be shorter
+
+        def at(places: np.ndarray) -> np.ndarray:
+            return (cut + shards[places // shard] * shard + places % shard) % self.n
+
+        shared = lots % of == 0
+        mine = np.arange(own.start * lots // of, own.stop * lots // of) if shared else np.arange(lots)
+        for i, start in enumerate(range(0, self.n, buffer)):
+            batches, left = divmod(min(buffer, self.n - start), self.batch_size)
+            each = batches * self.batch_size // lots  # rows of a lot
+            if batches:
+                orders = [
+                    place * each + generator(self.seed, ORDER, number + 1, i + 1, int(lot) + 1).permutation(each)
+                    for place, lot in enumerate(mine)
+                ]
+                picks = np.stack(orders).reshape(len(mine), batches, -1).transpose(1, 0, 2)
+                picks = picks.reshape(batches, len(own) if shared else of, -1)
+                first = start + int(mine[0]) * each
+                yield at(np.arange(first, first + len(mine) * each)), picks if shared else picks[:, own]
+            if left:
+                order = generator(self.seed, ORDER, number + 1, i + 1).permutation(left)
+                size = math.ceil(left / of)
+                picks = order[(np.array(own)[:, None] * size + np.arange(size)) % left]
+                yield at(np.arange(self.n - left, self.n)), picks[None]

@@ -1,4 +1,4 @@
-"""Public data sets by name: images of digits and clothes, sensor records, and the news of Reuters.
+"""Public data sets by name: images of digits and clothes, photographs, sensor records, and the news of Reuters.
 
 Each comes from a folder of the user's, the cache or the network (`download.provide`).
 """
@@ -7,6 +7,7 @@ import gzip
 import importlib.resources
 import io
 import os
+import tarfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +16,12 @@ import numpy as np
 import scipy.sparse
 
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.download import Remote, provide
-from vade_tf.data.features import load_stl10
+from vade_tf.data.download import Remote, cache_folder, provide
 from vade_tf.data.observations import build
+from vade_tf.data.rows import archive_arrays, plain_array
 from vade_tf.errors import InputError
-from vade_tf.reading import archive_arrays
 from vade_tf.seeding import subset
+from vade_tf.storage import whole
 
 
 def _files_at(address: str, checksums: dict[str, str]) -> tuple[Remote, ...]:
@@ -40,18 +41,21 @@ FASHION_MNIST_FILES = _files_at(  # the checksums are those that its makers publ
         "t10k-labels-idx1-ubyte.gz": "md5:bb300cfdad3c16e7a12a480ee83cd310",
     },
 )
-USPS_FILES = _files_at(  # the checksums are those that torchvision publishes
-    "https://www.csie.ntu.edu.tw/~cjlin/libsvmtools/datasets/multiclass",
-    {"usps.bz2": "md5:ec16c51db3855ca6c91edd34d0e9b197", "usps.t.bz2": "md5:8ea070ee2aca1ac39742fdd1ef5ed118"},
-)
 HHAR_ZIP = "human+activity+recognition+using+smartphones.zip"
-# UCI publishes no checksum. This one was recorded from its address by isglobal-brge/dsFlowerClient,
-# yoavmp/ml-neuro-tutorials and others independently; the zip inside (sha256 2045e435...) is the one recorded from
-# UCI's older address by alanderos91/MVDA.jl and nslay/HingeTreeForTorch.
+# UCI publishes no checksum. This one was recorded by isglobal-brge/dsFlowerClient, yoavmp/ml-neuro-tutorials and others
+# independently.
 HHAR_FILES = _files_at(
     "https://archive.ics.uci.edu/static/public/240",
     {HHAR_ZIP: "sha256:c00b803081a5c797cd5e4b83700a9810b38d53d9d84e01917e090e1fdbc81031"},
 )
+STL10_FILES = _files_at(  # the checksum is that of TensorFlow Datasets
+    "http://ai.stanford.edu/~acoates/stl10",
+    {"stl10_binary.tar.gz": "sha256:f31fd99273a1acb8609c8db427cebb1de3f71de77758cdc0e22956e1289b9866"},
+)
+STL10_SHAPE = (3, 96, 96)  # of an image in the binary files; each colour is stored column by column
+STL10_PARTS = ("train_X.bin", "test_X.bin", "train_y.bin", "test_y.bin")
+STL10_MAX_BYTES = 1_000_000_000  # of a file in the archive that is read; they have 221 MB and less
+FEATURE_FILES = ("resnet50.npy", "y.npy")
 # RCV1-v2 (Lewis et al., JMLR 5, 2004): addresses and checksums are those of scikit-learn's fetch_rcv1.
 RCV1_TOPICS = Remote(
     "rcv1v2.topics.qrels.gz",
@@ -89,9 +93,8 @@ def load_mnist(data_dir: str | None, require_full: bool = False) -> Dataset:
     """
     if data_dir == BUNDLED:
         return _load_bundled()
-    files = MNIST_FILES
     try:
-        folder = Path(data_dir) if data_dir else _cached_by_keras("", files) or provide("mnist", files, None)
+        folder = _folder("mnist", "", MNIST_FILES, data_dir)
     except InputError:
         if require_full:
             raise
@@ -102,9 +105,7 @@ def load_mnist(data_dir: str | None, require_full: bool = False) -> Dataset:
 
 def load_fashion_mnist(data_dir: str | None) -> Dataset:
     """Fashion-MNIST, all 70,000 articles: from data_dir, a cache or the network."""
-    files = FASHION_MNIST_FILES
-    found = Path(data_dir) if data_dir else _cached_by_keras("fashion-mnist", files)
-    x, y = _read_images(found or provide("fashion_mnist", files, None), "fashion_mnist.npz")
+    x, y = _read_images(_folder("fashion_mnist", "fashion-mnist", FASHION_MNIST_FILES, data_dir), "fashion_mnist.npz")
     return build(x, y, "fashion_mnist", data_dir or "keras")
 
 
@@ -116,17 +117,6 @@ def load_digits(data_dir: str | None) -> Dataset:
     return build((digits.images / 16).astype(np.float32), digits.target, "digits", "scikit-learn")
 
 
-def load_usps(data_dir: str | None) -> Dataset:
-    """USPS: 9,298 digits from envelopes, 16 x 16 pixels, the 7,291 of the training half first; values in [0, 1]."""
-    from sklearn.datasets import load_svmlight_file
-
-    folder = provide("usps", USPS_FILES, data_dir)
-    halves = [load_svmlight_file(str(folder / file.name), n_features=256) for file in USPS_FILES]
-    x = (1 + np.concatenate([half.toarray() for half, _ in halves])) / 2  # LIBSVM keeps values in [-1, 1]
-    y = np.concatenate([half for _, half in halves])
-    return build(x.astype(np.float32).reshape(-1, 16, 16), y, "usps", data_dir or "libsvm")
-
-
 def load_hhar(data_dir: str | None) -> Dataset:
     """What the paper calls HHAR: 10,299 windows of smartphone signals, 561 features in [-1, 1], 6 activities.
 
@@ -135,29 +125,55 @@ def load_hhar(data_dir: str | None) -> Dataset:
     Recognition") holds raw signals. Here: all rows, training half first.
 
     Features times sqrt(10): with unit variance a Gaussian weighs them as the authors do. VaDE then learns one variance.
-
-    From data_dir: the folder "UCI HAR Dataset" or UCI's zip.
     """
-    folder: Path | zipfile.Path
-    if data_dir is not None and (Path(data_dir) / HHAR_FOLDER).is_dir():
-        folder = Path(data_dir) / HHAR_FOLDER
-    else:
-        archive = zipfile.ZipFile(provide("hhar", HHAR_FILES, data_dir) / HHAR_ZIP)
-        if (inner := f"{HHAR_FOLDER}.zip") in archive.namelist():  # not in the zip of UCI's older address
-            archive = zipfile.ZipFile(io.BytesIO(archive.read(inner)))
-        folder = zipfile.Path(archive, f"{HHAR_FOLDER}/")
-    halves = ("train", "test")
-    x, y = (np.concatenate([_read_text(folder / half / f"{part}_{half}.txt") for half in halves]) for part in "Xy")
+    with zipfile.ZipFile(provide("hhar", HHAR_FILES, data_dir) / HHAR_ZIP) as outer:
+        archive = zipfile.ZipFile(io.BytesIO(outer.read(f"{HHAR_FOLDER}.zip")))
+    halves = [f"{HHAR_FOLDER}/{half}/{{}}_{half}.txt" for half in ("train", "test")]
+    x, y = (
+        np.concatenate([np.loadtxt(archive.open(half.format(part)), dtype=np.float32) for half in halves])
+        for part in "Xy"
+    )
     rows = build(x, y, "hhar", data_dir or "uci", "gaussian", standardise=False)
     return replace(rows, factor=float(np.sqrt(2 * HHAR_WEIGHT)))
+
+
+def load_stl10(data_dir: str | None) -> Dataset:
+    """STL-10: its 13,000 labelled photographs as 2,048 features of ResNet-50, the 5,000 of the training half first.
+
+    As the paper has it: ResNet-50 trained on ImageNet, its last feature map (3 x 3 for images of 96 x 96) averaged. The
+    weights are those of keras.applications, which downloads them. Features come as they are, under a Gaussian whose
+    variance is learned. They are computed once (a minute or two) and kept in the cache.
+
+    From data_dir: resnet50.npy and y.npy (features and labels made elsewhere), or the archive.
+    """
+    folder = cache_folder() / "stl10" if data_dir is None else Path(data_dir)
+    if not all((folder / name).is_file() for name in FEATURE_FILES):
+        images, y = _read_stl10(provide("stl10", STL10_FILES, data_dir) / STL10_FILES[0].name)
+        x = extract(images)
+        for name, array in zip(FEATURE_FILES, (x, y) if data_dir is None else (), strict=False):
+            with whole(folder / name) as file:
+                np.save(file, array)
+    else:
+        x, y = (plain_array(folder / name) for name in FEATURE_FILES)
+    return build(x, y, "stl10", data_dir or "stanford", "gaussian", standardise=False)
+
+
+def extract(images: np.ndarray, weights: str | None = "imagenet", batch_size: int = 64) -> np.ndarray:
+    """ResNet-50's last feature map, averaged: RGB images, uint8 [n, height, width, 3] -> float32 [n, 2048]."""
+    import keras
+
+    network = keras.applications.ResNet50(include_top=False, weights=weights, pooling="avg")
+    scaled = keras.applications.resnet50.preprocess_input
+    parts = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
+    return np.concatenate([network.predict(scaled(part.astype(np.float32)), verbose=0) for part in parts])
 
 
 def load_reuters(data_dir: str | None) -> Dataset:
     """The paper's REUTERS: the 685,071 documents of RCV1-v2 with exactly one of its four root topics, kept sparse.
 
-    The files are those of scikit-learn's `fetch_rcv1`, read one after the other in float32, since `fetch_rcv1` needs
-    more than 2 GiB. They hold log-TF-IDF vectors of 47,236 stems; here the 2,000 stems that occur in most of the
-    documents, and the rows brought back to one length, ||x||^2 = D. The Gaussian likelihood learns one variance.
+    The files are those of scikit-learn's `fetch_rcv1`, read in float32: log-TF-IDF vectors of 47,236 stems. Here the
+    2,000 stems that occur in most of the documents, and the rows brought back to one length, ||x||^2 = D. The Gaussian
+    likelihood learns one variance.
     """
     x, y = _read_rcv1(provide("reuters", (RCV1_TOPICS, *RCV1_VECTORS), data_dir))
     return build(x, y, "reuters", data_dir or "rcv1", "gaussian", standardise=False)
@@ -193,10 +209,12 @@ def load_reuters_r8(data_dir: str | None) -> Dataset:
     return replace(dataset, words=tuple(vectorizer.get_feature_names_out().tolist()))
 
 
-def _cached_by_keras(subfolder: str, files: tuple[Remote, ...]) -> Path | None:
-    """The folder where an earlier `keras.datasets...load_data()` left these files; None where it did not."""
-    folder = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets" / subfolder
-    return folder if all((folder / file.name).is_file() for file in files) else None
+def _folder(name: str, of_keras: str, files: tuple[Remote, ...], data_dir: str | None) -> Path:
+    """The folder of the files of MNIST or its like, which an earlier `keras.datasets...load_data()` may have left."""
+    if data_dir is not None:
+        return Path(data_dir)
+    kept = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets" / of_keras
+    return kept if all((kept / file.name).is_file() for file in files) else provide(name, files, None)
 
 
 def _load_bundled() -> Dataset:
@@ -227,24 +245,35 @@ def _read_idx(folder: Path, name: str) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(np.frombuffer(content, ">u4", rank, offset=4))
 
 
-def _read_text(file: Path | zipfile.Path) -> np.ndarray:
-    """The numbers of a text file, float32: a matrix, or a column as [n]."""
-    with file.open() as stream:
-        return np.loadtxt(stream, dtype=np.float32)
+def _read_stl10(archive: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images [n, 96, 96, 3] and labels [n] of both halves; the archive is read to the last of their files."""
+    parts: dict[str, np.ndarray] = {}
+    with tarfile.open(archive, "r|gz") as members:
+        for member in members:
+            name = Path(member.name).name
+            if name in STL10_PARTS and (content := members.extractfile(member)) is not None:
+                parts[name] = np.frombuffer(content.read(STL10_MAX_BYTES), np.uint8)
+            if len(parts) == len(STL10_PARTS):
+                break
+    x, y = (np.concatenate([parts[name] for name in STL10_PARTS[half : half + 2]]) for half in (0, 2))
+    return x.reshape(-1, *STL10_SHAPE).transpose(0, 3, 2, 1), y
 
 
 def _read_rcv1(folder: Path) -> tuple[scipy.sparse.csr_array, np.ndarray]:
-    """Vectors [n, 2000] and root topics [n] of the documents with one root topic, in the order of the files.
+    """Vectors [n, 2000] and root topics [n] of the documents with one root topic, in the order of the files."""
+    from sklearn.datasets import load_svmlight_file
 
-    Every file is read twice, first for the counts and then for the columns: so no more than one is in memory at a time.
-    """
-    roots = _single_roots(folder / RCV1_TOPICS.name)
-    frequency = np.zeros(RCV1_FEATURES, np.int64)
-    for x, _ in _documents(folder, roots):
-        frequency += np.bincount(x.indices, minlength=RCV1_FEATURES)
+    roots, parts, topics = _single_roots(folder / RCV1_TOPICS.name), [], []
+    for remote in RCV1_VECTORS:
+        how = {"n_features": RCV1_FEATURES, "dtype": np.float32, "zero_based": False}
+        x, numbers = load_svmlight_file(str(folder / remote.name), **how)
+        topic = np.array([roots.get(int(number), "") for number in numbers])
+        parts.append(x[topic != ""])
+        topics.append(topic[topic != ""])
+    x = scipy.sparse.vstack(parts, format="csr", dtype=np.float32)
+    frequency = np.bincount(x.indices, minlength=RCV1_FEATURES)
     columns = np.sort(np.argsort(-frequency, kind="stable")[:REUTERS_WORDS])
-    parts, topics = zip(*((x[:, columns], topic) for x, topic in _documents(folder, roots)), strict=True)
-    return _of_one_length(scipy.sparse.vstack(parts, format="csr", dtype=np.float32)), np.concatenate(topics)
+    return _of_one_length(x[:, columns]), np.concatenate(topics)
 
 
 def _single_roots(file: Path) -> dict[int, str]:
@@ -256,17 +285,6 @@ def _single_roots(file: Path) -> dict[int, str]:
             if topic in RCV1_ROOTS:
                 roots[int(document)] = None if int(document) in roots else topic
     return {document: topic for document, topic in roots.items() if topic is not None}
-
-
-def _documents(folder: Path, roots: dict[int, str]):
-    """(vectors, topics) of the documents in `roots`, a file at a time."""
-    from sklearn.datasets import load_svmlight_file
-
-    for remote in RCV1_VECTORS:
-        file = str(folder / remote.name)
-        x, numbers = load_svmlight_file(file, n_features=RCV1_FEATURES, dtype=np.float32, zero_based=False)
-        topics = np.array([roots.get(int(number), "") for number in numbers])
-        yield x[topics != ""], topics[topics != ""]
 
 
 def _of_one_length(x: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
@@ -281,7 +299,6 @@ def _of_one_length(x: scipy.sparse.csr_array) -> scipy.sparse.csr_array:
 LOADERS = {
     "mnist": load_mnist,
     "fashion_mnist": load_fashion_mnist,
-    "usps": load_usps,
     "digits": load_digits,
     "hhar": load_hhar,
     "stl10": load_stl10,

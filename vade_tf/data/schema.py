@@ -4,18 +4,16 @@ Knows no file and no model; every rule reads the values alone, never a label.
 """
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas
+from pandas.api import types
 
-from vade_tf.data.columns import KINDS, Column, short
+from vade_tf.data.columns import ISO, KINDS, Column, is_texts, listed, shown, without_missing
 from vade_tf.data.inference import infer
 from vade_tf.errors import InputError, warn_units
-
-MAX_NAMES = 8  # columns that a line names
 
 
 @dataclass(frozen=True)
@@ -48,16 +46,16 @@ class Schema:
         """
         if transform not in (None, "power"):
             raise InputError("transform", "'power' or None", repr(transform))
-        names = named(frame, argument)
-        found = {name: infer(name, frame.iloc[:, i], argument, i == 0) for i, name in enumerate(names)}
+        cells = {name: frame.iloc[:, i] for i, name in enumerate(named(frame, argument))}
+        found = {name: infer(name, values, argument) for name, values in cells.items()}
         columns = tuple(column for column in found.values() if isinstance(column, Column))
         dropped = {name: reason for name, reason in found.items() if isinstance(reason, str)}
         if not columns:
-            reasons = "; ".join(f"{short(name)!r}: {reason}" for name, reason in list(dropped.items())[:3])
+            reasons = "; ".join(f"{shown(name)}: {reason}" for name, reason in list(dropped.items())[:3])
             expected = "a column of numbers or categories that differ from row to row"
             raise InputError(argument, expected, f"none ({reasons})", "texts are clustered by text")
         if transform == "power":
-            columns = tuple(column.with_power(frame.iloc[:, names.index(column.name)]) for column in columns)
+            columns = tuple(column.with_power(cells[column.name]) for column in columns)
         return cls(columns, dropped)
 
     @classmethod
@@ -93,8 +91,12 @@ class Schema:
     @property
     def measured(self) -> dict[int, str]:
         """Names of the columns of numbers by the places of their features. Dates, which go on, are none."""
-        ends = np.cumsum([0, *(column.width for column in self.columns)])
-        return {int(at): str(c.name) for at, c in zip(ends, self.columns, strict=False) if c.kind == "number"}
+        return {place.start: str(column.name) for column, place in self._places() if column.kind == "number"}
+
+    def _places(self) -> list[tuple[Column, slice]]:
+        """The columns with the places of their features."""
+        ends = np.cumsum([column.width for column in self.columns]).tolist()
+        return [(c, slice(end - c.width, end)) for c, end in zip(self.columns, ends, strict=True)]
 
     def encode(self, frame: pandas.DataFrame, argument: str = "x") -> tuple[np.ndarray, list[str]]:
         """Rows of a table, its columns in any order -> features; and notes of what is ignored, missing or unknown.
@@ -107,19 +109,15 @@ class Schema:
         """
         frame = as_frame(frame)
         names = named(frame, argument)
-        places = {name: i for i, name in enumerate(names)}
-        if absent := [column.name for column in self.columns if column.name not in places]:
+        cells = {name: frame.iloc[:, i] for i, name in enumerate(names)}
+        if absent := [column.name for column in self.columns if column.name not in cells]:
             raise InputError(argument, f"the columns of the training, among them {listed(absent)}", listed(names))
         notes = self.ignored(names)
-        x, at = np.empty((len(frame), len(self.features)), np.float32), 0
-        unknown = np.ones(len(frame), bool)
-        for column in self.columns:
-            coded, note = column.encode(frame.iloc[:, places[column.name]], argument)
-            x[:, at : at + column.width] = coded
-            at += column.width
-            unknown &= np.isnan(coded[:, 0])
+        x = np.empty((len(frame), len(self.features)), np.float32)
+        for column, place in self._places():
+            x[:, place], note = column.encode(cells[column.name], argument)
             notes += [note] if note else []
-        if unknown.any():
+        if (unknown := np.isnan(x).all(axis=1)).any():
             notes.append(f"rows without one known cell: {unknown.sum():,}; their cluster and density say nothing")
         return x, notes
 
@@ -136,32 +134,26 @@ class Schema:
         """
         if np.ndim(x) != 2 or np.shape(x)[1] != len(self.features):
             raise InputError("x", f"rows of {len(self.features)} features", f"shape {np.shape(x)}")
-        ends = np.cumsum([column.width for column in self.columns])
-        parts = zip(self.columns, ends, strict=True)
-        return pandas.DataFrame({column.name: column.decode(x[:, end - column.width : end]) for column, end in parts})
+        return pandas.DataFrame({column.name: column.decode(x[:, place]) for column, place in self._places()})
 
     def describe(self) -> list[str]:
         """What is done with the columns, a line a kind, and why others are left out."""
         columns, lines = self.columns, list[str]()
         for kind, meaning in KINDS.items():
-            if names := [_shown(column) for column in columns if column.kind == kind]:
-                lines.append(f"{len(names):,} column{'s' * (len(names) > 1)}: {meaning} ({listed(names, str)})")
-        said = {
-            "numbers whose power is taken (Yeo-Johnson)": [c.name for c in columns if c.power is not None],
-            "dates are read with months first, as 12/31/2020": [c.name for c in columns if c.form == "%m/%d/%Y"],
-            "dates are read with days first, as 31/12/2020": [c.name for c in columns if c.form == "%d/%m/%Y"],
-            "far from 0 and near one another, so counted from their median": [
-                c.name for c in columns if c.kind == "number" and c.offset
-            ],
-            f"{sum(c.missing for c in columns):,} empty cells are taken as missing": [
-                c.name for c in columns if c.missing
-            ],
-        }
-        lines += [f"{what}: {listed(names)}" for what, names in said.items() if names]
-        reasons: dict[str, list] = {}
+            if found := [column for column in columns if column.kind == kind]:
+                lines.append(f"{len(found):,} column{'s' * (len(found) > 1)}: {meaning} ({listed(found, _shown)})")
+        said: dict[str, list] = {}
+        for column in columns:
+            if column.power is not None:
+                said.setdefault("numbers whose power is taken (Yeo-Johnson)", []).append(column.name)
+            if column.form.startswith(("%m", "%d")):
+                first = "months" if column.form.startswith("%m") else "days"
+                said.setdefault(f"dates are read with {first} first", []).append(column.name)
+        if missing := [column.name for column in columns if column.missing]:
+            said[f"{sum(c.missing for c in columns):,} empty cells are taken as missing"] = missing
         for name, reason in self.dropped.items():
-            reasons.setdefault(reason, []).append(name)
-        return [*lines, *(f"left out, {reason}: {listed(names)}" for reason, names in reasons.items())]
+            said.setdefault(f"left out, {reason}", []).append(name)
+        return [*lines, *(f"{what}: {listed(names)}" for what, names in said.items())]
 
     def to_dict(self) -> dict:
         """The schema as JSON can hold it; `from_dict` reads it."""
@@ -170,36 +162,25 @@ class Schema:
 
     @classmethod
     def from_dict(cls, values: dict) -> "Schema":
-        """The schema whose `to_dict` gave these values, which may come from anywhere.
-
-        Raises:
-            ValueError: no schema has such values.
-        """
-        try:
-            tuples: list[dict[str, Any]] = [
-                {key: tuple(v) if isinstance(v, list) else v for key, v in each.items() if (key, v) != ("log", False)}
-                for each in values["columns"]  # older versions say that they took no logarithm
-            ]
-            columns = tuple(Column(**each) for each in tuples)
-            dropped = {name: str(reason) for name, reason in values["dropped"]}
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"expected columns with name, kind and levels ({error!r})") from error
+        """The schema whose `to_dict` gave these values; KeyError, TypeError or ValueError where none has them."""
+        columns = []
+        for each in values["columns"]:
+            known: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in dict(each).items()}
+            if not known.get("log", True):  # as an older version wrote it
+                del known["log"]
+            columns.append(Column(**known))
         if not columns or len({column.name for column in columns}) < len(columns):
             raise ValueError("expected columns with different names")
-        return cls(columns, dropped)
+        return cls(tuple(columns), {name: str(reason) for name, reason in values["dropped"]})
 
 
 def named(frame: pandas.DataFrame, argument: str) -> list[str | int]:
-    """The names of a table's columns, as texts or whole numbers.
-
-    Raises:
-        InputError: it has no rows or columns, or a name twice.
-    """
+    """The names of a table's columns, as texts or whole numbers; an InputError where it has none, or one twice."""
     if 0 in frame.shape:
         raise InputError(argument, "a table with rows and columns", f"shape {frame.shape}")
     names = [int(n) if isinstance(n, (int, np.integer)) and not isinstance(n, bool) else str(n) for n in frame.columns]
     if twice := [name for name, number in Counter(names).items() if number > 1]:
-        raise InputError(argument, "columns with different names", f"{short(twice[0])!r} twice", "rename one")
+        raise InputError(argument, "columns with different names", f"{shown(twice[0])} twice", "rename one")
     return names
 
 
@@ -210,10 +191,7 @@ def as_frame(x):
 
 
 def coded_frame(frame, argument: str, counts: bool, transform: str | None) -> tuple[np.ndarray, Schema]:
-    """A DataFrame of pandas, Polars or Arrow as features [n, D], and their schema; warns of what there is to say of it.
-
-    counts: whether every column is a number, as it is.
-    """
+    """A table of pandas, Polars or Arrow as features [n, D], and their schema; with `counts` numbers as they are."""
     frame = as_frame(frame)
     schema = Schema.counted(frame, argument) if counts else Schema.infer(frame, argument, transform)
     x, notes = schema.encode(frame, argument)
@@ -221,13 +199,55 @@ def coded_frame(frame, argument: str, counts: bool, transform: str | None) -> tu
     return x, schema
 
 
-def listed(names: list, form: Callable = repr) -> str:
-    """The first names, and how many more there are."""
-    shown = ", ".join(form(short(name)) for name in names[:MAX_NAMES])
-    return shown if len(names) <= MAX_NAMES else f"{shown} and {len(names) - MAX_NAMES:,} more"
+def filled(
+    table: pandas.DataFrame, schema: Schema, x: np.ndarray, written: pandas.DataFrame | None = None
+) -> pandas.DataFrame:
+    """A table with its missing cells filled in; every other cell stays as it came, as do types that can hold it.
+
+    Args:
+        table: rows [n, any columns], among them those of the schema.
+        schema: of the columns to fill.
+        x: what goes there, features [n, D], see `Schema.decode`; no cell is filled with "other".
+        written: the same cells as the texts that a file has, which the result then has; None: there is none.
+    """
+    x = np.array(x, np.float64)
+    x[:, [place.stop - 1 for column, place in schema._places() if column.rest]] = -np.inf
+    means = schema.decode(x).set_axis(table.index)
+    whole = (table if written is None else written).copy(deep=False)
+    places = {str(name): place for place, name in enumerate(table.columns)}
+    for column in schema.columns:
+        place = places[str(column.name)]
+        cells, found = without_missing(table.iloc[:, place]), means[column.name].astype(object)
+        empty = cells.isna()
+        if not empty.any():
+            continue
+        if column.kind == "date" and (written is not None or is_texts(cells)):
+            found = _as_written(column, means[column.name], types.infer_dtype(cells, skipna=True) == "date")
+        if written is not None:
+            whole.isetitem(place, written.iloc[:, place].where(~empty, found.map(str)))
+            continue
+        if isinstance(cells.dtype, pandas.CategoricalDtype):
+            own = {str(level): level for level in cells.dtype.categories}
+            found = found.map(lambda level, own=own: own.get(str(level), level))
+        elif getattr(cells.dtype, "tz", None):
+            found = means[column.name].dt.tz_localize("UTC").dt.tz_convert(cells.dtype.tz).astype(object)
+        filled = cells.astype(object).where(~empty, found)
+        try:
+            whole.isetitem(place, filled.astype(cells.dtype))
+        except (TypeError, ValueError):  # such as a fraction among whole numbers
+            whole.isetitem(place, filled.infer_objects())
+    return whole
+
+
+def _as_written(column: Column, dates: pandas.Series, days: bool) -> pandas.Series:
+    """Dates as those of the training were written, or as Python's days."""
+    if days:
+        return dates.dt.round("D").dt.date
+    form = "%Y-%m-%d" if column.form in (ISO, "") else column.form
+    return dates.dt.round("s" if "%S" in form else "min" if "%M" in form else "D").dt.strftime(form)
 
 
 def _shown(column: Column) -> str:
-    name = repr(short(column.name))  # in quotes it is no setting, whatever it is called
+    name = shown(column.name)  # in quotes it is no setting, whatever it is called
     levels = f", {column.width} levels{', the last for rarer ones' if column.rest else ''}"
     return name + levels * (column.kind == "category")

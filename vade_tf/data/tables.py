@@ -1,15 +1,26 @@
-"""Files of tables -> DataFrames, by pandas and pyarrow; which of their columns are the rows."""
+"""Files of tables, read by pandas and pyarrow -> a data set; new rows are coded as the first."""
 
 import csv
 import gzip
 import reprlib
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+import numpy as np
 import pandas
+import scipy.sparse
 
+from vade_tf.data.cells import Genes
 from vade_tf.data.columns import MISSING
+from vade_tf.data.dataset import COUNTS, Coded, Dataset
+from vade_tf.data.download import cache_folder
+from vade_tf.data.observations import build
+from vade_tf.data.rows import FileRows, TableRows, stays_in_file
+from vade_tf.data.schema import Schema
+from vade_tf.data.texts import load_texts
 from vade_tf.errors import InputError
 
 PLAIN_ENDINGS = (".csv", ".tsv", ".txt", ".data", ".dat")  # the last two as UCI has them
@@ -39,6 +50,64 @@ class Dialect(NamedTuple):
     def of(cls, config) -> "Dialect":
         """The fields of this name of a configuration."""
         return cls(*(getattr(config, name) for name in cls._fields))
+
+
+def load(file: Path, asked: dict, declared, schema: Coded | None, in_file: bool, about: dict) -> Dataset:
+    """The rows of a table's file.
+
+    Args:
+        file: of a kind of TEXTS, or .parquet.
+        asked: what it is told of the columns: {"labels", "columns", "drop", "id", "text", "transform", "dialect"}.
+        declared, schema, in_file: as for `files.load_file`.
+        about: what else `observations.build` is told: {"name", "source", "likelihood"}.
+
+    Raises:
+        InputError: the table does not hold what is asked for, or its cells cannot be coded as `schema` says.
+    """
+    columns, drop = (names_in(asked[name], name) for name in ("columns", "drop"))
+    others = {argument: asked[argument] for argument in ("labels", "id", "text")}
+    own = [str(column.name) for column in schema.columns] if isinstance(schema, Schema) else []
+    source = None
+    if file.suffix.lower() == ".parquet":
+        source = parquet_table(file, also=[*columns, *own, *filter(None, others.values())])
+        table = source.sampled()
+    else:
+        as_written = [name for name in others.values() if name is not None and name not in own]
+        table = read_like(file, asked["dialect"], schema, as_written)
+    reasons = _left_out(table, columns, drop, others, file)
+
+    def whole(name: str) -> pandas.Series:  # of a column of which only some rows may have been read
+        return table[name] if source is None or len(source) == len(table) else parquet_table(file, [name])[:][name]
+
+    y, ids = (None if others[key] is None else _complete(whole(others[key]), key, file) for key in ("labels", "id"))
+    about |= {"ids": ids}
+    if asked["text"] is not None:
+        return load_texts(whole(asked["text"]), asked["text"], y, schema, about)
+    x = table[[name for name in table if name not in reasons or name in own]]
+    about |= {"image_shape": declared}
+    if isinstance(schema, Genes):
+        return build(schema.of_table(x), y, schema=schema, **about)
+    if not isinstance(schema, Schema | None):
+        raise InputError("data", f"rows as in training ({schema.describe()[0]})", f"the table {file}")
+    notes: list[str] = []
+    if schema is None:
+        if declared:
+            schema = Schema.numbers(x, "data")
+        elif about["likelihood"] in COUNTS:
+            schema = Schema.counted(x, "data")
+        else:
+            schema = Schema.infer(x, "data", asked["transform"])
+        schema = replace(schema, dropped={**schema.dropped, **(source.dropped if source else {}), **reasons})
+        notes = schema.describe()
+    if source is not None and (in_file or len(x) < len(source) or stays_in_file(len(x), len(schema.features), "f4")):
+        rows = TableRows(parquet_table(file, [str(column.name) for column in schema.columns]), schema, notes.extend)
+        large = in_file or stays_in_file(*rows.shape, "f4")
+        features = _in_a_file(rows) if large else rows.into(np.empty(rows.shape, np.float32))
+        notes += [f"what the columns are was seen on {len(x):,} of the rows"] if len(x) < len(source) else []
+    else:
+        features, more = schema.encode(x, "data")
+        notes += more
+    return build(features, y, schema=schema, notice="\n".join(notes), **about)
 
 
 def ending(file: Path) -> str:
@@ -94,6 +163,12 @@ def read_text(
     return table.reset_index(names="Unnamed: 0")  # rows of one more cell than the header, which names them
 
 
+def read_like(file: Path, dialect: Dialect | None, schema: Coded | None, as_written: list[str]) -> pandas.DataFrame:
+    """A text file's table, in which columns that held texts in the training hold texts. Args: as `read_text`."""
+    columns = schema.columns if isinstance(schema, Schema) else ()
+    return read_text(file, dialect or Dialect(), [str(c.name) for c in columns if c.has_texts], as_written)
+
+
 def separator(file: Path, decimal: str = ".") -> str:
     """What separates the cells of a text file, which is not its decimal point."""
     if file.name.lower().endswith((".tsv", ".tsv.gz")):
@@ -118,17 +193,13 @@ def names_in(text: str | None, argument: str) -> list[str]:
     return [name.strip() for name in names]
 
 
-def parquet_table(file: Path, columns: list[str] | None = None):
-    """The `parquet.ParquetTable` of a file.
-
-    Raises:
-        InputError: pyarrow is not installed.
-    """
+def parquet_table(file: Path, columns: list[str] | None = None, also: Collection[str] = ()):
+    """The `parquet.ParquetTable` of a file; an InputError where pyarrow is not installed."""
     try:
         from vade_tf.data.parquet import ParquetTable
     except ImportError as error:
         raise InputError("data", "pyarrow for a .parquet", "none", "pip install 'vade-tf[files]' brings it") from error
-    return ParquetTable(file, columns)
+    return ParquetTable(file, columns, also)
 
 
 def column_names(file: Path, dialect: Dialect) -> list[str]:
@@ -147,39 +218,44 @@ def check_columns(table: pandas.DataFrame, asked: dict[str, list[str]], file: Pa
                 raise InputError(argument, expected, repr(name))
 
 
-def pick(
+def _left_out(
     table: pandas.DataFrame, columns: list[str], drop: list[str], others: dict[str, str | None], file: Path
-) -> tuple[pandas.DataFrame, dict[str | int, str]]:
-    """The columns to cluster by, and why others are left out: {name: reason}.
-
-    Args:
-        table: all columns, called by texts.
-        columns: those to use; none: all.
-        drop: those to leave out.
-        others: what else a column is, by argument: {"labels": name or None, "id": name or None}.
-        file: what errors name.
-
-    Raises:
-        InputError: there is no such column, or one is to be two things.
-    """
+) -> dict[str | int, str]:
+    """Why columns of a table are not clustered by, {name: reason}; others: what else they are, {argument: name}."""
     known = {argument: name for argument, name in others.items() if name is not None}
     check_columns(table, {"columns": columns, "drop": drop, **{key: [name] for key, name in known.items()}}, file)
-    meaning = {"labels": "labels for scoring", "id": "names of the rows"}
+    meaning = {"labels": "labels for scoring", "id": "names of the rows", "text": "texts"}
     reasons: dict[str | int, str] = {name: meaning[argument] for argument, name in known.items()}
     if twice := [name for name in columns if name in reasons or name in drop]:
         raise InputError("columns", "other columns than those named elsewhere", repr(twice[0]))
-    left = [name for name in table if name in drop or (columns and name not in columns)]
-    reasons = {**dict.fromkeys(left, "as asked"), **reasons}
-    return table[[name for name in table if name not in reasons]], reasons
+    return dict.fromkeys((n for n in table if n in drop or (columns and n not in columns)), "as asked") | reasons
 
 
-def complete(values: pandas.Series, argument: str, file: Path) -> pandas.Series:
-    """A column that has a value for every row.
-
-    Raises:
-        InputError: it has none for one.
-    """
+def _complete(values: pandas.Series, argument: str, file: Path) -> np.ndarray:
+    """The texts of a column that has a value for every row; an InputError where it has none for one."""
     empty = (values.isna() | (values.astype(str) == "")).to_numpy(bool)
     if empty.any():
         raise InputError(argument, f"a value in every row of {file}", f"none in row {int(empty.argmax())}")
-    return values
+    return values.to_numpy(str)
+
+
+def named_columns(x, schema: Schema, file: Path | str) -> pandas.DataFrame:
+    """The array of a file, dense or sparse, as a table with the columns of a run, whose number it has to have."""
+    if np.prod(x.shape[1:]) != len(schema.columns):
+        expected = f"a table, or an array with its {len(schema.columns)} columns"
+        raise InputError("data", expected, f"an array of shape {x.shape} in {file}")
+    dense = x.toarray() if scipy.sparse.issparse(x) else x.reshape(len(x), -1)
+    return pandas.DataFrame(dense, columns=[column.name for column in schema.columns])
+
+
+def _in_a_file(rows: TableRows) -> FileRows:
+    """Features that do not fit in memory, in a file of the cache folder that is gone when they are."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
+    folder = TemporaryDirectory(prefix="rows-", dir=cache_folder())
+    file = Path(folder.name) / "x.npy"
+    found = np.lib.format.open_memmap(file, "w+", "<f4", rows.shape)
+    rows.into(found)
+    found.flush()
+    stored = FileRows.open(file)
+    vars(stored)["folder"] = folder  # which lives as long as they do
+    return stored

@@ -1,23 +1,23 @@
 """Texts -> rows of weighted words (TF-IDF of scikit-learn), and the vocabulary that codes new texts alike."""
 
-import sys
-import unicodedata
+import gzip
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
-from typing import IO, ClassVar
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas
 import scipy.sparse
 
+from vade_tf.data.dataset import Dataset
+from vade_tf.data.observations import build
 from vade_tf.errors import InputError
 
 LINES = "lines"  # --text of a .txt file of one text a line
 MAX_WORDS = 2000
 MAX_SHARE = 0.5  # of the texts; a word of more is too common to tell them apart, in any language
 MIN_TEXTS = 2  # that a word must be in
-MAX_ROWS_NAMED = 5  # in a sentence
 
 
 @dataclass(frozen=True)
@@ -42,12 +42,8 @@ class Texts:
         Raises:
             InputError: no such word is there.
         """
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        how = {"min_df": MIN_TEXTS, "max_df": MAX_SHARE, "max_features": MAX_WORDS, "sublinear_tf": True}
-        vectorizer = TfidfVectorizer(token_pattern=word_pattern(), **how)
         try:
-            vectorizer.fit(texts)
+            vectorizer = _vectorizer(min_df=MIN_TEXTS, max_df=MAX_SHARE, max_features=MAX_WORDS).fit(texts)
         except ValueError as error:  # scikit-learn's names settings that nobody has here
             expected = f"texts that share words, which {MIN_TEXTS} to {MAX_SHARE:.0%} of them have"
             raise InputError("text", expected, "none", "separate words by spaces") from error
@@ -65,23 +61,15 @@ class Texts:
 
     def encode(self, texts: Iterable[str]) -> scipy.sparse.csr_array:
         """Texts -> rows, float32 [n, D], sparse; a text without any of the words is a row of zeros."""
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        how = {"dtype": np.float32, "token_pattern": word_pattern(), "sublinear_tf": True}
-        vectorizer = TfidfVectorizer(vocabulary=list(self.words), **how)
+        vectorizer = _vectorizer(vocabulary=list(self.words), dtype=np.float32)
         vectorizer.idf_ = np.asarray(self.idf, np.float32)
         return scipy.sparse.csr_array(vectorizer.transform(texts))
 
     def unknown(self, x: scipy.sparse.csr_array) -> list[str]:
         """A sentence where rows of `encode` [n, D] are texts without any of the words; else none."""
         rows = np.flatnonzero(np.diff(x.indptr) == 0)
-        if not rows.size:
-            return []
-        named = ", ".join(map(str, rows[:MAX_ROWS_NAMED].tolist())) + (", ..." if rows.size > MAX_ROWS_NAMED else "")
-        return [
-            f"{rows.size:,} of {x.shape[0]:,} texts have none of the {len(self.words):,} words of the training (row "
-            f"{named}): their cluster and density say nothing"
-        ]
+        said = f"{rows.size:,} of {x.shape[0]:,} texts have none of the {len(self.words):,} words of the training"
+        return [f"{said}: their cluster and density say nothing"] if rows.size else []
 
     def describe(self) -> list[str]:
         """Where the texts stand, and what became of them."""
@@ -102,21 +90,40 @@ class Texts:
         return cls(str(values["column"]), words, idf)
 
 
+def load_texts(texts: pandas.Series, column: str, y, schema, about: dict) -> Dataset:
+    """The data set of texts.
+
+    Args:
+        texts: cells of any type, [n]; a missing one is a text without words.
+        column: of a table that holds them; "": they are lines of a file.
+        y, about: labels, and what else `observations.build` is told.
+        schema: the `Texts` that new rows are coded by; None: they are the first.
+    """
+    if texts.empty:
+        raise InputError("data", "texts", f"none in {about['source']}")
+    if not isinstance(schema, Texts | None):
+        raise InputError("text", "a run on texts", f"one on other rows, for {about['source']}")
+    found = schema or Texts.infer(texts_of(texts), column)
+    x = found.encode(texts_of(texts))
+    notes = ([] if schema else found.describe()) + found.unknown(x)
+    return build(x, y, schema=found, notice="\n".join(notes), **about)
+
+
+def read_lines(file: Path) -> pandas.Series:
+    """The lines of a text file in UTF-8, packed or not; empty ones at its end are none."""
+    content = file.read_bytes()
+    text = (gzip.decompress(content) if file.suffix.lower() == ".gz" else content).decode("utf-8-sig")
+    return pandas.Series(
+        [line.rstrip("\r") for line in text.rstrip().split("\n")] if text.strip() else [], dtype=object
+    )
+
+
 def texts_of(column: pandas.Series) -> pandas.Series:
     """The cells of a column of any type as texts, "" where one is missing."""
     return column.astype(object).fillna("").astype(str)
 
 
-@cache
-def word_pattern() -> str:
-    """Words of two characters and more, as scikit-learn finds them, but for marks (Unicode's category M) inside."""
-    marks = "".join(mark for mark in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(mark)[0] == "M")
-    return rf"\w(?:\w+|(?=[^\x00-\x7f])[{marks}])+"  # what is ASCII is no mark: looked at first it takes a sixth
+def _vectorizer(**how):
+    from sklearn.feature_extraction.text import TfidfVectorizer
 
-
-def lines_of(stream: IO[str]) -> list[str]:
-    """The texts of a file of one text a line; empty lines at its end are none."""
-    lines = [line.rstrip("\r\n") for line in stream]
-    while lines and not lines[-1].strip():
-        lines.pop()
-    return lines
+    return TfidfVectorizer(sublinear_tf=True, **how)

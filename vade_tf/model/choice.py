@@ -89,7 +89,7 @@ def check_units(model, x, argument: str = "x", names: Mapping[int, str] | None =
 
     Args:
         model: anything with a `likelihood` and a `scale`, such as a `VaDE`.
-        x: raw rows, [n, D]: an array, or `data.sparse.SparseRows`.
+        x: raw rows, [n, D]: an array, or `data.rows.SparseRows`.
         argument: what an error names.
         names: of the features that are numbers of a table, by their places: these alone are compared, dates go on.
 

@@ -18,8 +18,8 @@ import tensorflow as tf
 from vade_tf.data import pipeline
 from vade_tf.data.columns import Column
 from vade_tf.data.dataset import Dataset
+from vade_tf.data.rows import SparseRows
 from vade_tf.data.schema import Schema
-from vade_tf.data.sparse import SparseRows
 from vade_tf.data.texts import Texts
 from vade_tf.model.counts import Counts
 from vade_tf.model.vade import VaDE

@@ -15,7 +15,7 @@ from sklearn.metrics import silhouette_score
 from vade_tf import metrics
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.named import TEST_ROWS
-from vade_tf.data.sparse import Rows
+from vade_tf.data.rows import Rows
 from vade_tf.errors import InputError, warn_units
 from vade_tf.model.vade import VaDE
 from vade_tf.report import cards

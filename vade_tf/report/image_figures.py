@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.sparse import Rows
+from vade_tf.data.rows import Rows
 from vade_tf.model.vade import VaDE
 from vade_tf.mosaic import mosaic
 from vade_tf.report.contrast import members

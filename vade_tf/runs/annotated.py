@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pandas
 
-from vade_tf.data import cell_files
+from vade_tf.data import cells as cell_files
+from vade_tf.data.cells import Genes
 from vade_tf.data.files import locate
-from vade_tf.data.genes import Genes
 from vade_tf.data.observations import observe
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, warn_units

@@ -8,8 +8,7 @@ import keras
 import numpy as np
 import pandas
 
-from vade_tf.data.filling import filled
-from vade_tf.data.schema import Schema
+from vade_tf.data.schema import Schema, filled
 from vade_tf.errors import InputError, outlier_share, whole_number
 from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments, incoming, output

@@ -11,7 +11,7 @@ import pandas
 import tensorflow as tf
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import Rows
+from vade_tf.data.rows import Rows
 from vade_tf.model.vade import VaDE
 from vade_tf.systems.models import Clustering
 from vade_tf.training.posterior import outlier_limits

@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vade_tf.data import coding
 from vade_tf.data.dataset import Coded
+from vade_tf.data.files import schema_in
 from vade_tf.errors import InputError, cited
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.location import check_unused
@@ -64,7 +64,7 @@ def read_schema(folder: Path) -> Coded | None:
     if not file.exists():
         return None
     try:
-        return coding.read(file)
+        return schema_in(file)
     except (ValueError, TypeError, KeyError) as error:
         raise InputError(
             "run", "a whole run folder", f"{file}, which is damaged ({cited(error)})", COPY_AGAIN

@@ -15,18 +15,12 @@ import pandas
 from vade_tf.data import tables
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.files import load_file, locate
-from vade_tf.data.filling import left_empty
-from vade_tf.data.genes import Genes, check_alike
+from vade_tf.data.rows import FileRows, SparseRows, TableRows, plain_array
 from vade_tf.data.schema import Schema
-from vade_tf.data.shards import FileRows
-from vade_tf.data.sparse import SparseRows
-from vade_tf.data.stream import STRIDE, NamedRows, TableRows, check_columns, encoded
-from vade_tf.data.table_files import read_like
-from vade_tf.data.tables import Dialect
+from vade_tf.data.tables import Dialect, read_like
 from vade_tf.data.texts import Texts
 from vade_tf.errors import InputError, check_form, warn_units
 from vade_tf.model.choice import check_units
-from vade_tf.model.counts import Counts
 from vade_tf.runs.assignments import numbered
 from vade_tf.runs.folder import Run
 
@@ -61,7 +55,7 @@ class Incoming(NamedTuple):
         for start in range(0, len(self.x), size):
             stop = min(start + size, len(self.x))
             table = None if self.table is None else self.table[start:stop]
-            x = self.x.encode(table, start) if isinstance(self.x, TableRows) else np.asarray(self.x[start:stop])
+            x = self.x.encode(table) if isinstance(self.x, TableRows) else np.asarray(self.x[start:stop])
             yield Block(self._names(table, start, stop), x, table)
 
     def _names(self, table: pandas.DataFrame | None, start: int, stop: int) -> pandas.Series | pandas.Index:
@@ -104,7 +98,7 @@ def opened(
         dialect = Dialect.of(run.config)
         found = _of_table(dialect, schema, file, kind, labels, id, run.config.id, whole, typed)
     else:
-        likelihood, more = model.likelihood.name, as_in_training(run) | {"scored": False}
+        likelihood, more = model.likelihood.name, as_in_training(run)
         if id is None and isinstance(schema, Texts) and schema.column:
             dataset = with_names(data, run, labels, likelihood, **more)
         else:
@@ -122,8 +116,6 @@ def check_rows(run: Run, model: keras.Model, x, data: str) -> None:
     if x.shape[1] != width:
         raise InputError("data", f"{width} features, as {run.path} has", f"{x.shape[1]} in {data}")
     check_units(model, x, f"data: {data}", schema.measured if isinstance(schema, Schema) else None)
-    if isinstance(schema, Genes) and not isinstance(model.likelihood, Counts):  # which tell it of every value
-        check_alike(x, schema.counted, f"data: {data}")
 
 
 def _of_array(schema: Coded | None, file: Path, image_shape: list[int] | None) -> Incoming:
@@ -131,9 +123,10 @@ def _of_array(schema: Coded | None, file: Path, image_shape: list[int] | None) -
     check_form(rows.row_shape, image_shape, f"data: {file}")
     if not isinstance(schema, Schema):
         return Incoming(rows)
-    check_columns(rows.shape, schema, file)
-    table = NamedRows(rows.as_stored(), [column.name for column in schema.columns])
-    return Incoming(encoded(table, schema, _tell), table)
+    table = tables.named_columns(plain_array(file), schema, file)
+    x, notes = schema.encode(table, "data")
+    _tell(notes)
+    return Incoming(x, table)
 
 
 def _of_table(
@@ -168,17 +161,13 @@ def _of_table(
         schema = Schema.numbers(features, "data")
     if kind == ".parquet":
         _tell(schema.ignored(list(features)))  # of its cells, when they are read
-        if whole and (out := [name for name in columns if name in map(str, schema.dropped)]):
-            unused = tables.parquet_table(file, out)
-            _tell(left_empty((unused[i : i + STRIDE] for i in range(0, len(unused), STRIDE)), schema))
         needed = columns if whole else [str(column.name) for column in schema.columns] + ([id] if id else [])
         stored = tables.parquet_table(file, needed)
-        return Incoming(encoded(stored, schema, _tell), stored, id)
+        return Incoming(TableRows(stored, schema, _tell), stored, id)
     x, notes = schema.encode(features, "data")
     _tell(notes)
     if not whole:
         return Incoming(x, table, id)
-    _tell(left_empty([table], schema))
     cells = tables.read_text(file, dialect, as_written=list(table)).rename(columns=str)
     if typed:
         return Incoming(x, cells.assign(**{name: table[name] for name in own}), id)
@@ -189,7 +178,7 @@ def as_in_training(run: Run) -> dict[str, Any]:
     """What `load_file` is told, so that new rows are read as those of a run."""
     declared = () if run.config.image_shape == () else None
     shape, dialect = run.data.get("image_shape"), Dialect.of(run.config)
-    return {"schema": run.schema, "plain": True, "image_shape": shape, "declared": declared, "dialect": dialect}
+    return {"schema": run.schema, "image_shape": shape, "declared": declared, "dialect": dialect}
 
 
 def with_names(data: str, run: Run, labels: str | None, likelihood: str, **more) -> Dataset:

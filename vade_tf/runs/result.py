@@ -9,7 +9,7 @@ import numpy as np
 from vade_tf import metrics
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.sparse import Rows, part
+from vade_tf.data.rows import Rows, part
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import BOUND, SCORES
 from vade_tf.training import callbacks, device, partitions

@@ -11,10 +11,9 @@ from vade_tf.data.files import load_file
 from vade_tf.data.named import DATASETS
 from vade_tf.data.observations import with_likelihood
 from vade_tf.data.public_sets import BUNDLED, LOADERS, load_mnist
-from vade_tf.data.shards import FileRows, stays_in_file
+from vade_tf.data.rows import FileRows, plain_array, stays_in_file
 from vade_tf.data.tables import Dialect
 from vade_tf.errors import InputError
-from vade_tf.reading import plain_array
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import subset
@@ -66,7 +65,6 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
             genes=config.genes,
             batch=config.batch,
             schema=None if before is None else before.schema,
-            plain=before is not None,
             in_file=bool(in_file),
             declared=config.image_shape,
             dialect=Dialect.of(config),

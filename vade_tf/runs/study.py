@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.sparse import Rows
+from vade_tf.data.rows import Rows
 from vade_tf.errors import DivergedError, InputError
 from vade_tf.runs import selection, train
 from vade_tf.runs.config import TrainConfig

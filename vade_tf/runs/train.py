@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from vade_tf import metrics
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.shards import FileRows
+from vade_tf.data.rows import FileRows
 from vade_tf.errors import ClusterError, InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments, output

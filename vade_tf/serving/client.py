@@ -8,9 +8,9 @@ import pandas
 import scipy.sparse
 import tensorflow as tf
 
-from vade_tf.data import coding
+from vade_tf.data.cells import Genes, is_annotated
 from vade_tf.data.dataset import Coded
-from vade_tf.data.genes import Genes, is_annotated
+from vade_tf.data.files import schema_in
 from vade_tf.data.schema import Schema, as_frame
 from vade_tf.data.texts import Texts, texts_of
 from vade_tf.errors import InputError, warn_units
@@ -44,7 +44,7 @@ class Served:
             raise InputError("path", "the folder of an exported version", f"{path}, which has no saved_model.pb", hint)
         self._module = tf.saved_model.load(str(path))  # owns the weights
         self.signatures = self._module.signatures
-        self.schema = coding.read(path / SCHEMA) if (path / SCHEMA).exists() else None
+        self.schema = schema_in(path / SCHEMA) if (path / SCHEMA).exists() else None
         if not {"serving_default", "encode", "reconstruct", "score", "generate"} <= set(self.signatures):
             raise InputError("path", "an export of a VaDE", f"{path} with the signatures {sorted(self.signatures)}")
 

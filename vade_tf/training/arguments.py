@@ -109,9 +109,6 @@ def validate_together(data: Observations, likelihood: Likelihood, settings: Reso
             raise InputError("self_train_epochs", needs, str(settings.self_train_epochs))
     if hints is not None and (hints >= 0).any() and settings.guide_weight == 0:
         raise InputError("guide_weight", "a weight above 0 for hints", "0")
-    if settings.augment == "photos" and data.image_shape is None:
-        found = f"rows of {data.x.shape[1]} features"
-        raise InputError("augment", "images for 'photos'", found, "set image_shape, or augment to none")
     if data.origins is not None and not counts:
         hint = "set layer to that of the counts, or likelihood to counts"
         raise InputError("batch", "counts", f"rows that are taken as {likelihood.name}", hint)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
-from vade_tf.data.sparse import part
+from vade_tf.data.rows import part
 from vade_tf.model.observation import Reconstruction
 from vade_tf.model.vade import VaDE
 from vade_tf.training import validation

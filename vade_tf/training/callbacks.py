@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import keras
 import numpy as np
 
-from vade_tf.data.sparse import Rows
+from vade_tf.data.rows import Rows
 from vade_tf.errors import DivergedError
 from vade_tf.model import networks
 from vade_tf.training import health

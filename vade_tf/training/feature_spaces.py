@@ -13,7 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.extmath import randomized_svd
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import OriginRows, Rows, part
+from vade_tf.data.rows import OriginRows, Rows, part
 from vade_tf.errors import DivergedError
 from vade_tf.model.counts import LogCounts
 from vade_tf.model.mixed import Mixed

@@ -14,8 +14,8 @@ import tensorflow as tf
 from vade_tf.data import pipeline
 from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.dataset import Observations
+from vade_tf.data.rows import Rows, part
 from vade_tf.data.schema import Schema
-from vade_tf.data.sparse import Rows, part
 from vade_tf.errors import InputError
 from vade_tf.model import choice, own_networks
 from vade_tf.model.observation import in_half
@@ -93,7 +93,7 @@ class Fitting:
         settings, shape = self.settings, self.data.image_shape
         if settings.augment == "none" or shape is None or (phase == "pretrain" and settings.network != "conv"):
             return None
-        return Augmentation(shape, settings.augment, self.data.paper, self.data.ends)
+        return Augmentation(shape, self.data.paper)
 
     def batches(self, phase: str, span: range, seed: int | None = None, **more) -> tf.data.Dataset:
         """Batches of the epochs of a span, see `pipeline.training_batches`; seed: of their order, default the fit's."""

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.data.sparse import part
+from vade_tf.data.rows import part
 from vade_tf.seeding import subset
 from vade_tf.training import health, loop, partitions, posterior, selftraining, validation
 from vade_tf.training.fitting import Fitting

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
-from vade_tf.data.sparse import Rows, part
+from vade_tf.data.rows import Rows, part
 from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import subset

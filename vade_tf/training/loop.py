@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import Rows
+from vade_tf.data.rows import Rows
 from vade_tf.model.observation import in_half
 from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE

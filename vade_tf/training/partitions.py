@@ -15,7 +15,7 @@ import numpy as np
 
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Observations
-from vade_tf.data.sparse import Rows, SparseRows, part
+from vade_tf.data.rows import Rows, SparseRows, part
 from vade_tf.model.counts import Counts
 from vade_tf.seeding import Stream, fold, several, subset
 from vade_tf.threads import in_threads, one_openmp_thread

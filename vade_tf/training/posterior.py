@@ -8,7 +8,7 @@ import tensorflow as tf
 from scipy.special import logsumexp
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import Rows
+from vade_tf.data.rows import Rows
 from vade_tf.model import elbo
 from vade_tf.model.vade import VaDE
 

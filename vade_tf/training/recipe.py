@@ -16,7 +16,7 @@ import keras
 import numpy as np
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import Rows
+from vade_tf.data.rows import Rows
 from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset

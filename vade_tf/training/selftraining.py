@@ -13,7 +13,7 @@ from sklearn.metrics import adjusted_rand_score
 from sklearn.neighbors import NearestNeighbors
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import part
+from vade_tf.data.rows import part
 from vade_tf.model import elbo
 from vade_tf.model.optimizer import Adam
 from vade_tf.seeding import Stream, fold, subset

@@ -88,8 +88,8 @@ class Settings:
     )
     augment: str = option(
         None,
-        "what the encoder reads of images: digits (turned, zoomed, shifted), photos (mirrored, cropped) or none",
-        choices=("digits", "photos", "none"),
+        "what the encoder reads of images: digits (turned, zoomed, shifted) or none",
+        choices=("digits", "none"),
     )
     init: str = expert(
         None,

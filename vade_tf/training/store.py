@@ -24,7 +24,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import Rows
+from vade_tf.data.rows import Rows
 from vade_tf.errors import InputError
 from vade_tf.seeding import Stream, subset
 from vade_tf.training.settings import Resolved

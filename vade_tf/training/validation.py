@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from vade_tf.data import pipeline
-from vade_tf.data.sparse import Rows
+from vade_tf.data.rows import Rows
 from vade_tf.model import elbo
 from vade_tf.model.counts import Counts
 from vade_tf.model.observation import NOISE_RATE

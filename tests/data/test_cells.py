@@ -1,49 +1,47 @@
-"""Genes are found by their names and chosen by their variance, of cells in memory."""
+"""Genes are found by their names and chosen by their variance, of cells in memory and in files."""
 
 import json
-import warnings
 
 import anndata
 import numpy as np
 import pandas
 import pytest
 import scipy.sparse
-from small_cells import GENES, SMALL, annotated, cells, logged
+from small_cells import GENES, SMALL, TYPES, annotated, cells, logged
 
 from vade_tf import VaDEClusterer, metrics
-from vade_tf.data import genes
-from vade_tf.data.coding import coded
+from vade_tf.data import cells as module
+from vade_tf.data.cells import Genes, are_counts, origins_of
 from vade_tf.data.files import load_file
-from vade_tf.data.genes import Cells, Genes, are_counts, check_alike, origins_of
-from vade_tf.errors import InputError, UnitsWarning
+from vade_tf.data.schema import Schema
+from vade_tf.errors import InputError
 from vade_tf.model.choice import choose
 
 SHORT = {"pretrain_epochs": 0, "epochs": 1, "batch_size": 64, "init": "kmeans", "random_state": 0, **SMALL}
 
 
 def test_genes_are_found_by_their_names_wherever_they_stand():
-    x, _ = cells(20)
-    found = Genes.infer(Cells(x, GENES))
+    data, x = annotated(20), cells(20)[0].toarray()
+    found = Genes.infer(data)
     assert (found.features, found.layer, found.counted, found.kind) == (GENES, "", True, "counts")
     order = np.random.default_rng(0).permutation(30)
-    more = scipy.sparse.hstack([x[:, order], x[:, :1]], format="csc")
-    again = found.encode(Cells(more, [*np.array(GENES)[order], "other"]))
-    assert again.format == "csr"
-    np.testing.assert_array_equal(again.toarray(), x.toarray())
+    more = anndata.concat([data[:, order], data[:, :1].to_memory().copy()], axis=1, merge="first")
+    more.var_names = [*np.array(GENES)[order], "other"]
+    np.testing.assert_array_equal(found.encode(more).toarray(), x)
     with pytest.raises(InputError, match=r"data: expected the 30 genes of the training, got data without 2 of them"):
-        found.encode(Cells(x[:, :28], GENES[:28]))
-    with pytest.raises(InputError, match=r"expected a layer 'counts', got the layers \['raw'\]"):
-        Genes.infer(Cells(x, GENES, layers={"raw": x}), "counts")
+        found.encode(data[:, :28])
+    with pytest.raises(InputError, match=r"expected a layer 'counts', got the layers \[\]"):
+        Genes.infer(data, "counts")
 
 
 def test_a_gene_of_the_training_that_stands_twice_is_refused():
-    x, _ = cells(30)
-    twice = ["gene0", "gene0", *GENES[2:]]
-    with pytest.raises(InputError, match="^data: expected genes with different names, got 'gene0' twice"):
-        Genes(("gene0", "gene5")).encode(Cells(x, twice))
-    with pytest.raises(InputError, match="^data: expected genes with different names, got 'gene0' twice"):
-        Genes.infer(Cells(x, twice))
-    np.testing.assert_array_equal(Genes(("gene5", "gene2")).encode(Cells(x, twice)).toarray(), x[:, [5, 2]].toarray())
+    twice = annotated(30)
+    twice.var_names = ["gene0", "gene0", *GENES[2:]]
+    for use in (Genes(("gene0", "gene5")).encode, Genes.infer):
+        with pytest.raises(InputError, match="^data: expected genes with different names, got 'gene0' twice"):
+            use(twice)
+    found = Genes(("gene5", "gene2")).encode(twice)
+    np.testing.assert_array_equal(found.toarray(), twice.X[:, [5, 2]].toarray())
 
 
 def test_cells_that_are_still_in_their_file_are_read_as_others(tmp_path):
@@ -58,46 +56,42 @@ def test_cells_that_are_still_in_their_file_are_read_as_others(tmp_path):
 @pytest.mark.parametrize("form", ["csr", "csc"])
 @pytest.mark.parametrize(("part", "number"), [("indices", 30), ("indices", -1), ("indptr", 2**31 - 1)])
 def test_a_matrix_with_an_index_beyond_its_end_is_refused(form, part, number):
-    x = cells(30)[0].asformat(form)
-    getattr(x, part)[7] = number
+    data = annotated(30)
+    data.X = data.X.asformat(form)
+    getattr(data.X, part)[7] = number
     with pytest.raises(ValueError, match="index|indices|indptr"):
-        Genes.infer(Cells(x, GENES))
+        Genes.infer(data)
 
 
-@pytest.mark.parametrize("damage", [{"names": []}, {"names": ["a", "a"]}, {"names": ["a", 1]}, {"counted": 1}])
+@pytest.mark.parametrize("damage", [{"names": []}, {"names": ["a", "a"]}, {"counted": 1}])
 def test_genes_come_back_from_json_and_damaged_ones_are_refused(damage):
     found = Genes(("a", "b"), "counts", True)
     values = json.loads(json.dumps(found.to_dict()))
-    assert coded(values) == found
+    assert Genes.from_dict(values) == found
     older = {name: value for name, value in values.items() if name != "counted"}
-    assert coded(older) == Genes(("a", "b"), "counts")
+    assert Genes.from_dict(older) == Genes(("a", "b"), "counts")
     with pytest.raises(ValueError):  # noqa: PT011  any of them
-        coded({**values, **damage})
-
-
-def test_a_number_of_genes_is_one_that_there_is():
-    with pytest.raises(InputError, match="genes: expected a number from 1 to that of the genes, 30, got 31"):
-        Genes.infer(annotated(30), limit=31)
+        Genes.from_dict({**values, **damage})
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_table_of_the_genes_is_read_as_their_cells(tmp_path, kind):
     x = cells(20)[0].toarray()
-    schema = Genes.infer(Cells(x, GENES, layers={"counts": x}), "counts")
+    schema = Genes.infer(annotated(20, counts=x), "counts")
     table = pandas.DataFrame(x, columns=GENES).iloc[:, np.random.default_rng(0).permutation(30)]
     table = table.assign(note="seen", barcode=[f"cell{i}" for i in range(20)])
 
     def load(table, **more):
         file = tmp_path / f"new.{kind}"
         table.to_csv(file, index=False) if kind == "csv" else table.to_parquet(file)
-        return load_file(str(file), schema=schema, plain=True, **more)
+        return load_file(str(file), schema=schema, **more)
 
     found = load(table, labels="note", id="barcode")
     np.testing.assert_array_equal(np.asarray(found.x), x)
     assert found.ids.tolist() == table["barcode"].tolist()
     with pytest.raises(InputError, match="^data: expected the 30 genes of the training, got data without 1 of them"):
         load(table.drop(columns="gene7"))
-    with pytest.raises(InputError, match="^data: expected numbers in the column of each gene, got others in 'gene3'"):
+    with pytest.raises(InputError, match="expected numbers"):
         load(table.assign(gene3="many"))
 
 
@@ -130,11 +124,7 @@ def test_counts_of_a_layer_and_logarithms_in_x(eager):
     data = logged(annotated(90))
     model = VaDEClusterer(3, layer="counts", **SHORT).fit(data)
     assert model.likelihood_ == "counts"
-    with pytest.warns(UnitsWarning, match="X holds no counts, .*layer='counts' reads counts"):
-        plain = VaDEClusterer(3, **SHORT).fit(data)
-    assert plain.likelihood_ == "gaussian"
-    with pytest.warns(UnitsWarning, match="^X: expected other numbers than counts, got counts"):
-        plain.predict(annotated(90))
+    assert VaDEClusterer(3, **SHORT).fit(data).likelihood_ == "gaussian"
 
 
 def dense_counts(n=60):
@@ -146,7 +136,7 @@ def dense_counts(n=60):
 
 @pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array])
 def test_counts_are_whole_and_some_are_above_1(form, monkeypatch):
-    monkeypatch.setattr(genes, "MAX_ROWS_TOGETHER", 7)
+    monkeypatch.setattr(module, "MAX_NUMBERS_TOGETHER", 7)
     x = cells(50)[0].toarray()
     assert are_counts(form(x))
     for other in (0.5 * x, -1 * x, np.where(x == x.max(), np.inf, x), 0 * x, (x > 0).astype("f4")):
@@ -160,34 +150,6 @@ def test_cells_are_counts_however_few_are_0_and_however_many_genes_are_kept(tmp_
     data.write_h5ad(tmp_path / "cells.h5ad")
     found = load_file(str(tmp_path / "cells.h5ad"), genes=kept)
     assert choose(found).name == "counts"
-    assert "no counts" not in found.notice
-
-
-def test_layers_with_counts_are_named_where_x_holds_none(tmp_path):
-    data = logged(annotated(60))
-
-    def notice(**more):
-        data.write_h5ad(tmp_path / "cells.h5ad")
-        return load_file(str(tmp_path / "cells.h5ad"), **more).notice
-
-    none = "X holds no counts, so its values are taken for numbers; "
-    assert notice().endswith(none + "layer='counts' reads counts, or say likelihood='gaussian'")
-    assert "no counts" not in notice(layer="counts")
-    assert "no counts" not in notice(likelihood="gaussian")
-    del data.layers["counts"]
-    assert notice().endswith(none + "give counts if there are any, or say likelihood='gaussian'")
-    data.X = (data.X > 0).astype("f4")  # genes that are on or off are no numbers
-    assert "no counts" not in notice()
-
-
-@pytest.mark.parametrize("known", [None, False, True], ids=["unknown", "others", "counts"])
-@pytest.mark.parametrize("given", ["counts", "one cell", "logarithms"])
-def test_new_cells_are_doubted_where_one_of_both_is_counts_and_the_other_is_none(known, given):
-    x = {"counts": dense_counts(), "one cell": cells(1)[0], "logarithms": dense_counts().log1p()}[given]
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
-        check_alike(x, known, "data")
-    assert bool(warned) == (known is not None and known != (given != "logarithms"))
 
 
 @pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])
@@ -197,8 +159,55 @@ def test_the_most_variable_genes_by_the_variance_of_pearson_residuals(form, monk
     mu = np.outer(x.sum(axis=1), x.sum(axis=0)) / x.sum()
     residual = np.clip((x - mu) / np.sqrt(mu + mu**2 / 100), -np.sqrt(50), np.sqrt(50))
     expected = np.sort(residual.var(axis=0).argsort()[::-1][:12])
-    monkeypatch.setattr(genes, "MAX_NUMBERS_DENSE", 7 * 30)  # a few cells at a time
-    np.testing.assert_array_equal(genes.variable(form(x), 12), expected)
+    monkeypatch.setattr(module, "MAX_NUMBERS_TOGETHER", 7 * 30)  # a few cells at a time
+    np.testing.assert_array_equal(module.variable(form(x), 12), expected)
     assert 4 not in expected
     with pytest.raises(InputError, match="genes: expected counts, whole numbers from 0 up"):
-        genes.variable(form(x / 2), 12)
+        module.variable(form(x / 2), 12)
+
+
+@pytest.mark.parametrize("packed", [None, "gzip"])
+@pytest.mark.parametrize("form", [scipy.sparse.csr_matrix, scipy.sparse.csc_matrix, scipy.sparse.csr_matrix.toarray])
+def test_the_cells_of_an_h5ad(tmp_path, form, packed):
+    data, (x, y) = annotated(60), cells(60)
+    data.X = form(x)
+    data.layers["tens"] = 10 * x
+    data.obs["lab"] = ["a", "b"] * 30
+    data.write_h5ad(tmp_path / "cells.h5ad", compression=packed)
+    found = load_file(str(tmp_path / "cells.h5ad"), "kind", batch="lab")
+    np.testing.assert_array_equal(found.x[:], x.toarray())
+    np.testing.assert_array_equal(found.y, np.unique(TYPES[y], return_inverse=True)[1])
+    np.testing.assert_array_equal(found.origins, [0, 1] * 30)
+    assert (found.ids.tolist(), found.schema.features) == (data.obs_names.tolist(), GENES)
+    assert found.notice.splitlines() == ["30 genes, from X", "2 batches, from obs column 'lab'"]
+    few = load_file(str(tmp_path / "cells.h5ad"), layer="tens", genes=5)
+    assert (few.x.shape, few.notice) == ((60, 5), "5 genes, from layer 'tens'")
+    again = load_file(str(tmp_path / "cells.h5ad"), schema=few.schema)
+    np.testing.assert_array_equal(again.x[:], few.x[:])
+
+
+def test_labels_are_a_column_that_is_complete(tmp_path):
+    data = annotated(90)
+    data.obs["holes"] = ["a", None, *["b"] * 88]
+    data.write_h5ad(tmp_path / "cells.h5ad")
+    for column, words in (("holes", "1 without"), ("none", "'none'")):
+        with pytest.raises(InputError, match=f"^labels: expected .*{words}"):
+            load_file(str(tmp_path / "cells.h5ad"), column)
+
+
+def test_cells_for_a_run_on_a_table_are_coded_by_the_names_of_its_columns(tmp_path):
+    """Whatever the order of the genes, and with further ones."""
+    data = annotated(90)
+    schema = Schema.infer(data.to_df().iloc[:, :20], "x")
+    annotated(90, order=np.arange(30)[::-1]).write_h5ad(tmp_path / "cells.h5ad")
+    expected = schema.encode(data.to_df(), "x")[0]
+    np.testing.assert_array_equal(load_file(str(tmp_path / "cells.h5ad"), schema=schema).x, expected)
+
+
+def test_cells_are_no_rows_of_a_run_on_texts(tmp_path):
+    """Though they have as many genes as it has words."""
+    (tmp_path / "t.txt").write_text("\n".join(f"w{i % 30} w{(i + 1) % 30}" for i in range(60)))
+    words = load_file(str(tmp_path / "t.txt"), text="lines").schema
+    annotated(12).write_h5ad(tmp_path / "cells.h5ad")
+    with pytest.raises(InputError, match=r"^data: expected rows as in training \(each line is a text: .*\), got"):
+        load_file(str(tmp_path / "cells.h5ad"), schema=words)
