@@ -44,15 +44,6 @@ def test_a_gene_of_the_training_that_stands_twice_is_refused():
     np.testing.assert_array_equal(found.toarray(), twice.X[:, [5, 2]].toarray())
 
 
-def test_cells_that_are_still_in_their_file_are_read_as_others(tmp_path):
-    annotated(20).write_h5ad(tmp_path / "cells.h5ad")
-    backed = anndata.read_h5ad(tmp_path / "cells.h5ad", backed="r")
-    found = Genes.infer(backed, limit=12).encode(backed)
-    expected = Genes.infer(annotated(20), limit=12).encode(annotated(20))
-    np.testing.assert_array_equal(found.toarray(), expected.toarray())
-    backed.file.close()
-
-
 @pytest.mark.parametrize("form", ["csr", "csc"])
 @pytest.mark.parametrize(("part", "number"), [("indices", 30), ("indices", -1), ("indptr", 2**31 - 1)])
 def test_a_matrix_with_an_index_beyond_its_end_is_refused(form, part, number):
@@ -186,15 +177,6 @@ def test_the_cells_of_an_h5ad(tmp_path, form, packed):
     np.testing.assert_array_equal(again.x[:], few.x[:])
 
 
-def test_labels_are_a_column_that_is_complete(tmp_path):
-    data = annotated(90)
-    data.obs["holes"] = ["a", None, *["b"] * 88]
-    data.write_h5ad(tmp_path / "cells.h5ad")
-    for column, words in (("holes", "1 without"), ("none", "'none'")):
-        with pytest.raises(InputError, match=f"^labels: expected .*{words}"):
-            load_file(str(tmp_path / "cells.h5ad"), column)
-
-
 def test_cells_for_a_run_on_a_table_are_coded_by_the_names_of_its_columns(tmp_path):
     """Whatever the order of the genes, and with further ones."""
     data = annotated(90)
@@ -202,12 +184,3 @@ def test_cells_for_a_run_on_a_table_are_coded_by_the_names_of_its_columns(tmp_pa
     annotated(90, order=np.arange(30)[::-1]).write_h5ad(tmp_path / "cells.h5ad")
     expected = schema.encode(data.to_df(), "x")[0]
     np.testing.assert_array_equal(load_file(str(tmp_path / "cells.h5ad"), schema=schema).x, expected)
-
-
-def test_cells_are_no_rows_of_a_run_on_texts(tmp_path):
-    """Though they have as many genes as it has words."""
-    (tmp_path / "t.txt").write_text("\n".join(f"w{i % 30} w{(i + 1) % 30}" for i in range(60)))
-    words = load_file(str(tmp_path / "t.txt"), text="lines").schema
-    annotated(12).write_h5ad(tmp_path / "cells.h5ad")
-    with pytest.raises(InputError, match=r"^data: expected rows as in training \(each line is a text: .*\), got"):
-        load_file(str(tmp_path / "cells.h5ad"), schema=words)

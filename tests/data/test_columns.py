@@ -121,12 +121,6 @@ def test_a_cell_that_is_of_no_use_is_named(cell, kind):
         Column("v", kind).encode(pandas.Series([None, cell], dtype=object), "x")
 
 
-def test_the_row_of_a_cell_is_that_of_its_table():
-    cells = pandas.Series(["1", "b"], pandas.RangeIndex(100, 104, 2))
-    with pytest.raises(InputError, match="got 'b' at row 102"):
-        Column("v", "number").encode(cells, "data")
-
-
 def test_a_models_means_become_cells():
     assert Column("v", "ordered", ("s", "m", "l")).decode([[-3], [0.6], [9]]).tolist() == ["s", "m", "l"]
     assert Column("v", "boolean", ("no", "yes")).decode([[0.49], [0.5]]).tolist() == ["no", "yes"]

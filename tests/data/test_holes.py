@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from vade_tf import Settings, VaDEClusterer, fit, metrics
+from vade_tf import VaDEClusterer, metrics
 from vade_tf.errors import InputError
 from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig
@@ -92,14 +92,6 @@ def test_a_missing_cell_is_filled_with_what_its_row_says(fitted, table):
     gone = frame["colour"].isna()
     assert (found["colour"] == whole["colour"])[gone].mean() > 0.7
     pd.testing.assert_series_equal(found["height"][frame["height"].notna()], frame["height"].dropna())
-
-
-def test_a_frame_and_the_python_function_give_the_same(table, eager):
-    frame = table[0].iloc[:60]
-    model = fit(frame, Settings(clusters=3, seed=0, **SHORT)).model
-    again = VaDEClusterer(3, random_state=0, **SHORT).fit(frame).model_
-    for mine, theirs in zip(model.get_weights(), again.get_weights(), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
 
 
 @pytest.mark.parametrize("system", [name for name in MODELS if name != "dec_da"])  # which is of images alone

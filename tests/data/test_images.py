@@ -54,11 +54,6 @@ def test_images_of_every_ending_are_read_by_name_but_hidden_ones_and_other_files
     assert found.notice == "grey images of 4 x 6 pixels"
 
 
-def test_a_folder_without_images_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"^data: expected images \(.png, .* in the folder"):
-        load_file(str(tmp_path))
-
-
 def test_the_outermost_folders_may_be_labels(tmp_path):
     for name in ("train/cat/a.png", "train/dog/b.png", "test/cat/c.png"):
         save(tmp_path / name, 8, 8)

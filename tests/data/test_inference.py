@@ -79,12 +79,6 @@ def test_what_stays(name, cells):
     assert isinstance(infer(name, pandas.Series(cells), "x"), Column)
 
 
-def test_a_level_called_other_is_the_one_that_joins_the_rare_ones():
-    found = infer("v", pandas.Series(["other"] * 9 + [f"w{i}" for i in range(120)] * 3), "x")
-    assert found.levels.count("other") == 1
-    assert found.levels[-1] == "other"
-
-
 def test_rows_at_even_distances_are_counted_by_their_index():
     rows = np.arange(0, 600, 10)
     assert infer("v", pandas.Series(rows, pandas.RangeIndex(0, 600, 10)), "x") == "it counts the rows from 0"

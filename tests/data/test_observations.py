@@ -41,24 +41,6 @@ def test_rows_that_cannot_be_used(x, message):
         observe(x)
 
 
-@pytest.mark.parametrize(
-    ("shape", "found"),
-    [
-        ((6, 4, 5), (4, 5)),
-        ((6, 4, 5, 1), (4, 5)),
-        ((6, 4, 5, 3), (4, 5, 3)),
-        ((6, 20, 1), None),  # one pixel in a line
-        ((6, 20), None),
-    ],
-)
-def test_arrays_of_one_or_three_channels_are_images(rng, shape, found):
-    x = rng.integers(0, 256, shape).astype("u1")
-    rows = observe(x)
-    np.testing.assert_array_equal(rows.x, x.reshape(6, -1))
-    assert rows.image_shape == found
-    assert observe(x, image_shape=()).image_shape is None
-
-
 def test_rows_are_the_images_that_they_are_said_to_be(rng):
     assert observe(rng.random((6, 60)), image_shape=[4, 5, 3]).image_shape == (4, 5, 3)
     assert observe(pandas.DataFrame(rng.random((6, 20))), image_shape=(4, 5, 1)).image_shape == (4, 5)
@@ -157,13 +139,6 @@ def test_rows_are_as_long_as_one_another_to_a_thousandth(shorter, length, form, 
     x[6] *= 1 - shorter
     rows = form(x)
     assert common_length(SparseRows(rows) if scipy.sparse.issparse(rows) else rows) == length
-
-
-@pytest.mark.parametrize(("variance", "length"), [(0.012, 1.0), (0.008, 0.0)])
-def test_rows_of_which_the_mean_is_all_but_a_hundredth_have_no_length(variance, length):
-    x = np.sqrt(variance) * np.concatenate([np.eye(9)[1:], -np.eye(9)[1:]])
-    x[:, 0] = np.sqrt(1 - variance)
-    assert common_length(x) == pytest.approx(length)
 
 
 @FORMS

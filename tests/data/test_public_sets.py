@@ -123,16 +123,6 @@ def test_mnist_and_fashion_mnist_are_downloaded_and_kept(server, monkeypatch, ha
     assert sorted(server.asked) == sorted(["mnist.npz", *bodies])
 
 
-def test_what_keras_keeps_is_taken(offline, tmp_path, halves):
-    folder = tmp_path / "keras" / "datasets"
-    (folder / "fashion-mnist").mkdir(parents=True)
-    (folder / "mnist.npz").write_bytes(npz_file(halves))
-    for name, body in idx_files(halves).items():
-        (folder / "fashion-mnist" / name).write_bytes(body)
-    assert public_sets.load_mnist(None, require_full=True).source == "keras"
-    assert public_sets.load_fashion_mnist(None).source == "keras"
-
-
 @pytest.mark.parametrize("trouble", ["404", "another file"])
 def test_where_mnist_cannot_be_had_the_bundled_digits_stand_in_unless_all_are_required(server, monkeypatch, trouble):
     """Without a network, too."""

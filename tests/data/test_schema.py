@@ -81,15 +81,6 @@ def test_new_rows_in_another_order_with_more_columns(mixed):
         schema.encode(mixed.drop(columns="old"), "data")
 
 
-def test_levels_that_training_did_not_see_are_missing_and_said(mixed):
-    schema = Schema.infer(mixed)
-    x, notes = schema.encode(mixed.assign(colour="pink"))
-    assert np.isnan(x[:, 4:7]).all()
-    assert notes == ["values of 'colour' that training did not see are taken as missing: 'pink'"]
-    _, notes = schema.encode(mixed[:2].assign(height=None, size=None, sick=None, old=None, colour=None, born=None))
-    assert notes == ["rows without one known cell: 2; their cluster and density say nothing"]
-
-
 def test_a_schema_survives_json(mixed):
     for transform in (None, "power"):
         schema = Schema.infer(mixed, transform=transform)
@@ -254,12 +245,6 @@ def test_cells_of_every_kind_are_filled_in_their_kind(cells, kind):
     assert str(found["v"].dtype) == kind
     pandas.testing.assert_frame_equal(found.drop(3), table.drop(3))
     np.testing.assert_allclose(schema.encode(found)[0], x, atol=1e-3)
-
-
-def test_a_fraction_may_be_filled_into_whole_numbers():
-    table = pandas.DataFrame({"v": pandas.array([1, 2, 4, None], "Int64")})
-    schema = Schema.numbers(table)
-    assert filled(table, schema, np.full((4, 1), 2.5))["v"].tolist() == [1, 2, 4, 2.5]
 
 
 def test_no_cell_is_filled_with_other():

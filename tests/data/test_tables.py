@@ -99,12 +99,6 @@ def test_a_dialect_that_nobody_understands(tmp_path, dialect, message):
         read_text(tmp_path / written(tmp_path, "a,b\n1,2\n"), Dialect(**dialect))
 
 
-@pytest.mark.parametrize("content", ["", "a,b\n1,2\n3,4,5\n", 'a,b\n1,"2\n'])
-def test_what_pandas_says_of_a_damaged_table_is_passed_on(tmp_path, content):
-    with pytest.raises(ValueError, match="No columns|Expected 2 fields in line 3|EOF inside string"):
-        read_text(tmp_path / written(tmp_path, content), Dialect())
-
-
 @pytest.fixture
 def table():
     """Sixty rows: a name, a number, a category and a kind."""
@@ -153,13 +147,6 @@ def test_columns_are_chosen_and_left_out(saved, table):
         load_file(saved(".csv", table.mask(table == "01")), labels="kind")
 
 
-@pytest.mark.parametrize("likelihood", ["counts", "zinb"])
-def test_counts_are_taken_as_they_are_where_they_are_asked_for(tmp_path, likelihood):
-    file = written(tmp_path, "no,a,b\n" + "".join(f"{i},{i % 2},{i % 5}\n" for i in range(60)))
-    found = load_file(file, likelihood=likelihood)
-    assert (found.schema.features, found.kind) == (["a", "b"], "counts")
-
-
 def test_all_columns_are_pixels_where_an_image_shape_is_declared(tmp_path):
     file = written(tmp_path, "a,b,c,d\n" + "".join(f"{i},{i % 2},0,{i % 5}\n" for i in range(60)))
     found = load_file(file, declared=(2, 2))
@@ -177,13 +164,6 @@ def test_new_rows_are_coded_as_those_before(saved, table, ending):
         "columns that training did not have are ignored: 'more'",
         "values of 'colour' that training did not see are taken as missing: 'pink'",
     ]
-
-
-def test_labels_may_be_read_by_the_model_as_well(saved):
-    first = load_file(saved(".csv"), drop="name")
-    again = load_file(saved(".csv"), labels="colour", schema=first.schema)
-    np.testing.assert_array_equal(again.x, first.x)
-    assert len(np.unique(again.y)) == 3
 
 
 def test_an_array_of_new_rows_for_a_table(saved, table, tmp_path):
@@ -226,9 +206,3 @@ def test_texts_of_a_column_become_weighted_words_and_new_ones_the_same(tmp_path)
     new = load_file(written(tmp_path, "body\nbread fish\nnothing known\n", "new.csv"), schema=found.schema)
     assert np.count_nonzero(new.x[:], axis=1).tolist() == [2, 0]
     assert "1 of 2 texts have none" in new.notice
-
-
-@pytest.mark.parametrize(("text", "message"), [("boddy", "text: expected one of the columns"), ("lines", "text")])
-def test_a_column_of_texts_that_is_not_there_is_named(tmp_path, text, message):
-    with pytest.raises(InputError, match=message):
-        load_file(written(tmp_path, "body,b\nx y,1\n"), text=text)

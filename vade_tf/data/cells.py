@@ -180,19 +180,14 @@ def _obs_column(cells: Any, column: str, argument: str) -> np.ndarray:
 
 def _check_different(names: pandas.Index, argument: str) -> None:
     if not names.is_unique:
-        twice, todo = names[names.duplicated()][0], "var_names_make_unique() of an AnnData gives each its own"
-        raise InputError(argument, "genes with different names", f"{twice!r} twice", todo)
+        raise InputError(argument, "genes with different names", f"{names[names.duplicated()][0]!r} twice")
 
 
 def _numbers(cells: Any, layer: str, argument: str) -> np.ndarray | scipy.sparse.csr_array:
     """X or a layer, [cells, genes]: dense, or CSR."""
-    cells = cells.to_memory() if getattr(cells, "isbacked", False) else cells
     if layer and layer not in cells.layers:
-        hint = f"put the counts where those of the training were: layers[{layer!r}] = X"
-        raise InputError(argument, f"a layer {layer!r}", f"the layers {list(cells.layers)}", hint)
+        raise InputError(argument, f"a layer {layer!r}", f"the layers {list(cells.layers)}")
     found = cells.layers[layer] if layer else cells.X
-    if found is None:
-        raise InputError(argument, "a matrix X", "none", f"name a layer, one of {list(cells.layers)}")
     if scipy.sparse.issparse(found):
         if found.format in ("csr", "csc"):
             found.check_format(full_check=True)  # SciPy's own loops take an index beyond the matrix for an address
@@ -223,14 +218,8 @@ def variable(counts: np.ndarray | scipy.sparse.csr_array, number: int) -> np.nda
     Genome Biology 2021; scanpy's flavor "pearson_residuals"). A few cells are made dense at a time.
 
     Args:
-        counts: whole numbers from 0 up, [cells, genes].
-        number: of genes, at most all.
-
-    Returns:
-        Their numbers, ascending.
-
-    Raises:
-        InputError: they are no counts.
+        counts: whole numbers from 0 up, [cells, genes]; an InputError where they are others.
+        number: of genes, at most all, whose places are returned, ascending.
     """
     n, width = counts.shape
     if not are_counts(counts, -1.0):

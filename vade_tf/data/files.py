@@ -49,10 +49,9 @@ def load_file(
     """Rows of a file.
 
     Args:
-        path: a table: `.csv`, `.tsv`, `.txt`, `.data` or `.dat`, packed as `.gz` or not, or `.parquet`; an array:
-            `.npy` with a matrix, `.npz` or `.h5` with the matrix under "x" or "X" (or as its only array), a sparse
-            matrix as `scipy.sparse.save_npz` writes it, which stays sparse, as do those of `.h5` and `.h5ad`; or a
-            folder of images.
+        path: a table (`.csv`, `.tsv`, `.txt`, `.data` or `.dat`, packed as `.gz` or not, or `.parquet`), an array
+            (`.npy`, or "x", "X" or the only one of an `.npz` or `.h5`), a sparse matrix of SciPy or AnnData, which
+            stays sparse, or a folder of images.
         labels: labels for scoring: a column of a table or of an .h5ad's obs, an array of an .npz or .h5, or a .npy file
             beside others, or "folders": those images lie in. Default: "y" or "Y" of an .npz or .h5 if it is there.
         likelihood: see `observations.build`.

@@ -29,9 +29,8 @@ class ImageForm:
 
     @property
     def features(self) -> list[str]:
-        """Names of the pixels: "pixel 3,4" or, in colour, "pixel 3,4,0"."""
-        places = np.ndindex(*self.shape) if self.channels > 1 else np.ndindex(self.height, self.width)
-        return ["pixel " + ",".join(map(str, place)) for place in places]
+        """Names of the pixels: "pixel 3,4,0"."""
+        return ["pixel " + ",".join(map(str, place)) for place in np.ndindex(*self.shape)]
 
     @property
     def blocks(self) -> tuple[tuple[str, int], ...]:

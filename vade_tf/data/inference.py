@@ -10,6 +10,7 @@ import pandas
 from pandas.api import types
 
 from vade_tf.data.columns import (
+    ISO,
     MAX_VALUE,
     Column,
     Level,
@@ -73,9 +74,10 @@ def infer(name: str | int, values: pandas.Series, argument: str) -> Column | str
         v = v[~np.isnan(v)]
         near = np.spacing(np.float32(np.abs(v).max())) > MAX_ROUNDING * v.std()  # times in milliseconds, say
         return Column(name, "number", missing=missing, offset=float(np.median(v)) if near else 0.0)
-    form = _form_of_dates(values, found)
-    if form is not None:
-        days = read_dates(values, form or "ISO8601")
+    texts = [value.strip() for value in found if isinstance(value, str)]
+    form = date_form(texts) if len(texts) == len(found) and not named else ""
+    if form or types.infer_dtype(found, skipna=True) in ("date", "datetime", "datetime64"):
+        days = read_dates(values, form or ISO)
         return Column(name, "date", missing=missing, offset=float(np.nanmedian(days)), form=form)
     if len(found) == 2:
         return Column(name, "boolean", _in_order(found), missing)
@@ -88,15 +90,6 @@ def infer(name: str | int, values: pandas.Series, argument: str) -> Column | str
     levels = {key_of(value, True): plain(value) for value in found}
     kept = [levels[key] for key in common[: MAX_LEVELS - 1] if key != REST]
     return Column(name, "category", (*_in_order(kept), REST), missing, rest=True)
-
-
-def _form_of_dates(values: pandas.Series, found: list) -> str | None:
-    """How dates are written, "" where they are no texts; None where cells are no dates."""
-    texts = [value.strip() for value in found if isinstance(value, str)]
-    if texts:
-        plain_texts = len(texts) == len(found) and not isinstance(values.dtype, pandas.CategoricalDtype)
-        return (date_form(texts) or None) if plain_texts else None
-    return "" if types.infer_dtype(found, skipna=True) in ("date", "datetime", "datetime64") else None
 
 
 def _in_order(values: list) -> tuple[Level, ...]:

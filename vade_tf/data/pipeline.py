@@ -258,16 +258,11 @@ class Shuffle:
     seed: int
 
     def buffers(self, number: int, own: range = range(1), of: int = 1) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The buffers of a pass, by its number: what is in the given slices of its batches.
+        """The buffers of a pass, by its number: what is in the given slices of its batches, `own` of so many.
 
         The rows that are left after the last whole batch are a buffer of their own, which all slices read; where they
         cannot be shared evenly, its first rows are in two slices. If the lots cannot be shared by so many slices, every
         buffer is read whole.
-
-        Args:
-            number: of the pass.
-            own: numbers of the slices.
-            of: how many slices a batch has; a divisor of the batch size.
 
         Yields:
             Numbers of rows, int [m], in runs that follow one another in the file; and where the rows of each batch and

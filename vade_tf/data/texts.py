@@ -84,10 +84,7 @@ class Texts:
     @classmethod
     def from_dict(cls, values: dict) -> "Texts":
         """The words whose `to_dict` gave these values."""
-        words, idf = tuple(map(str, values["words"])), tuple(map(float, values["idf"]))
-        if len(words) != len(idf):
-            raise ValueError(f"{len(words)} words with {len(idf)} weights")
-        return cls(str(values["column"]), words, idf)
+        return cls(str(values["column"]), tuple(map(str, values["words"])), tuple(map(float, values["idf"])))
 
 
 def load_texts(texts: pandas.Series, column: str, y, schema, about: dict) -> Dataset:
