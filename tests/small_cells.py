@@ -24,10 +24,3 @@ def annotated(n, seed=0, order=slice(None), **layers):
     x, y = cells(n, seed)
     obs = pandas.DataFrame({"kind": TYPES[y]}, index=[f"cell{i}" for i in range(n)])
     return anndata.AnnData(x, obs=obs, var=pandas.DataFrame(index=GENES), layers=layers)[:, order].copy()
-
-
-def logged(data):
-    """The same cells with the logarithms of their counts in X, and these in a layer."""
-    data.layers["counts"] = data.X.copy()
-    data.X = data.X.log1p()
-    return data

@@ -7,7 +7,7 @@ import numpy as np
 import pandas
 import pytest
 import scipy.sparse
-from small_cells import GENES, SMALL, TYPES, annotated, cells, logged
+from small_cells import GENES, SMALL, TYPES, annotated, cells
 
 from vade_tf import VaDEClusterer, metrics
 from vade_tf.data import cells as module
@@ -109,13 +109,6 @@ def test_the_groups_of_an_annotated_data_set(tmp_path, eager):
     np.testing.assert_array_equal(again.predict(reordered.to_df()), model.labels_)
     with pytest.raises(ValueError, match=r"X: expected the 24 genes of the training, got data without \d+ of them"):
         model.predict(data[:, :20])
-
-
-def test_counts_of_a_layer_and_logarithms_in_x(eager):
-    data = logged(annotated(90))
-    model = VaDEClusterer(3, layer="counts", **SHORT).fit(data)
-    assert model.likelihood_ == "counts"
-    assert VaDEClusterer(3, **SHORT).fit(data).likelihood_ == "gaussian"
 
 
 def dense_counts(n=60):

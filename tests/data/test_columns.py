@@ -153,19 +153,3 @@ def test_numbers_far_from_0_and_near_one_another_are_told_apart(rng):
 def test_missing_cells_are_those_of_pandas_and_a_question_mark():
     cells = pandas.Series(["a", "NA", "?", " nan ", "", None, "b"])
     np.testing.assert_array_equal(encoded(Column("v", "boolean", ("a", "b")), cells)[:, 0], [0, *[np.nan] * 5, 1])
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"kind": "numbers"},
-        {"levels": ("a",)},
-        {"levels": ((), ())},
-        {"offset": float("nan")},
-        {"kind": "number", "levels": ("a", "b")},
-        {"name": None},
-    ],
-)
-def test_no_column_is_like_this(change):
-    with pytest.raises((ValueError, TypeError)):
-        Column(**{"name": "v", "kind": "boolean", **change})

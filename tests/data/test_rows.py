@@ -106,16 +106,6 @@ class Trap:
         return (pytest.fail, ("a file has run a program",))
 
 
-@pytest.mark.parametrize("mapped", [False, True])
-def test_arrays_come_back(tmp_path, mapped):
-    for x in (np.arange(6.0).reshape(2, 3), np.asfortranarray(np.ones((3, 2), ">i2")), np.array(3), np.zeros((0, 2))):
-        np.save(tmp_path / "x.npy", x)
-        found = module.plain_array(tmp_path / "x.npy", mapped)
-        np.testing.assert_array_equal(found, x)
-        assert (found.dtype, found.flags.f_contiguous) == (x.dtype, x.flags.f_contiguous)
-        assert isinstance(found, np.memmap) == mapped
-
-
 @pytest.mark.parametrize("read", [module.plain_array, lambda file: module.plain_array(file, True)])
 @pytest.mark.parametrize("damage", ["objects", "cut", "empty", "another kind", "a large claim"])
 def test_a_damaged_array_is_refused(tmp_path, read, damage):

@@ -86,19 +86,6 @@ def test_names_and_labels_are_what_is_written_whatever_they_say(tmp_path):
     assert found["a"].isna().tolist() == [False, False, True]
 
 
-@pytest.mark.parametrize(
-    ("dialect", "message"),
-    [
-        ({"header": "first"}, "header: expected the number of the line"),
-        ({"dtype": "zip"}, "dtype: expected columns and their types"),
-        ({"na_values": "a,,b"}, "na_values: expected names with commas"),
-    ],
-)
-def test_a_dialect_that_nobody_understands(tmp_path, dialect, message):
-    with pytest.raises(InputError, match=message):
-        read_text(tmp_path / written(tmp_path, "a,b\n1,2\n"), Dialect(**dialect))
-
-
 @pytest.fixture
 def table():
     """Sixty rows: a name, a number, a category and a kind."""

@@ -32,12 +32,8 @@ def provide(dataset: str, files: tuple[Remote, ...], data_dir: str | None) -> Pa
 
     Args:
         dataset: its name; also the folder's in the cache.
-        files: what it consists of.
-        data_dir: folder that must hold them already; None: the cache, then the network. Files of the user's own are
-            taken as they are, without a look at their checksum.
-
-    Raises:
-        InputError: a file is missing from data_dir, cannot be downloaded, or cannot be kept; says what to do by hand.
+        files: what it consists of; an InputError says how to get by hand what cannot be had.
+        data_dir: folder that must hold them already, whatever their checksum; None: the cache, then the network.
     """
     by_hand = ", ".join(f"{file.address} as {file.name}" for file in files)
     folder = cache_folder() / dataset if data_dir is None else Path(data_dir)

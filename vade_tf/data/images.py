@@ -66,9 +66,6 @@ def read_folder(folder: Path, known: ImageForm | None) -> tuple[np.ndarray, np.n
 
     Returns:
         uint8 [n, height, width, channels], the name of each [n], and what they were brought to.
-
-    Raises:
-        InputError: there is no image, or Pillow cannot read one.
     """
     files = [file for file in sorted(folder.rglob("*")) if file.suffix.lower() in ENDINGS and file.is_file()]
     names = [file.relative_to(folder).as_posix() for file in files]

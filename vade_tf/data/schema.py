@@ -42,7 +42,7 @@ class Schema:
             transform: "power": numbers are brought nearer to a normal distribution, see `Column.power`; None: not.
 
         Raises:
-            InputError: no rows, a name twice, a cell of no known type, no column of use, or an unknown transform.
+            InputError: no rows, a name twice, no column of use, or an unknown transform.
         """
         if transform not in (None, "power"):
             raise InputError("transform", "'power' or None", repr(transform))
@@ -103,9 +103,6 @@ class Schema:
 
         Returns:
             x, float32 [n, D], NaN in all features of a missing cell; and sentences.
-
-        Raises:
-            InputError: a column is not there, or a cell cannot be that column's.
         """
         frame = as_frame(frame)
         names = named(frame, argument)
@@ -144,8 +141,6 @@ class Schema:
                 lines.append(f"{len(found):,} column{'s' * (len(found) > 1)}: {meaning} ({listed(found, _shown)})")
         said: dict[str, list] = {}
         for column in columns:
-            if column.power is not None:
-                said.setdefault("numbers whose power is taken (Yeo-Johnson)", []).append(column.name)
             if column.form.startswith(("%m", "%d")):
                 first = "months" if column.form.startswith("%m") else "days"
                 said.setdefault(f"dates are read with {first} first", []).append(column.name)

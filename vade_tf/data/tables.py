@@ -126,15 +126,10 @@ def read_text(
     """The table of a text file in UTF-8.
 
     Args:
-        file: the file.
-        dialect: how it is written.
+        file, dialect: the file, and how it is written.
         levels: names of columns that hold texts, even if all look like numbers.
         as_written: names of columns whose cells stay the texts they are, whatever they say.
         rows: how many to read; None: all.
-
-    Raises:
-        InputError: `dialect` cannot be understood.
-        ValueError, OSError: as pandas raises them for what is damaged.
     """
     sep = separator(file, dialect.decimal) if dialect.sep is None else dialect.sep
     how: dict = {"sep": r"\s+" if sep == " " else sep, "encoding": "utf-8-sig", "skipinitialspace": True, "nrows": rows}
