@@ -11,14 +11,13 @@ MAX_VALUE = 1e30  # of a row; float32 cannot square more
 MAX_ROWS_TOGETHER = 8192
 
 
-def finite_range(x, argument: str, holes: bool = False, hint: str = "") -> tuple[float, float]:
+def finite_range(x, argument: str, holes: bool = False) -> tuple[float, float]:
     """Smallest and largest value of rows; inf and -inf where all cells are missing.
 
     Args:
         x: [n, D]: an array, rows in a file, or `data.rows.SparseRows`.
         argument: what an error names.
         holes: whether NaN is a missing cell.
-        hint: what else there is to do about NaN.
 
     Raises:
         InputError: a value is no number, or not a finite one below 1e30: it names the first place.
@@ -33,8 +32,7 @@ def finite_range(x, argument: str, holes: bool = False, hint: str = "") -> tuple
             row, column = np.argwhere(_unusable(block, holes))[0]
             value = block[row, column]
             got = f"{'NaN' if np.isnan(value) else value} at row {rows.start + row}, column {column} (from 0)"
-            todo = "drop or impute such rows" + hint * bool(np.isnan(value))
-            raise InputError(argument, "finite numbers below 1e30", got, todo)
+            raise InputError(argument, "finite numbers below 1e30", got, "drop or impute such rows")
         numbers = numbers[~np.isnan(numbers)] if holes else numbers
         if numbers.size:
             low, high = min(low, float(numbers.min())), max(high, float(numbers.max()))
