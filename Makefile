@@ -2,7 +2,7 @@
 PYTHON ?= python3
 INSTALL ?= .venv/bin/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
-TEST_REQUIREMENTS = $(addprefix requirements/,test.txt cells.txt files.txt serving.txt docs.txt)
+TEST_REQUIREMENTS = $(addprefix requirements/,test.txt cells.txt files.txt serving.txt onnx.txt docs.txt)
 
 .PHONY: train test test-all lint docs clean
 

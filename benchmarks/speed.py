@@ -72,7 +72,9 @@ def our_phase(phase: str, rows: int, batch_size: int, precision: str):
         trained, hints = model, np.arange(rows, dtype=np.int32) % 10
         trained.compile(FusedAdam(1e-4))
     moved = Augmentation((28, 28)) if phase == "fit" else None
-    batches = pipeline.training_batches(dataset.x, batch_size, 0, range(1), hints=hints, augmentation=moved)
+    batches = pipeline.training_batches(
+        dataset.x, batch_size, 0, range(1), beside=[] if hints is None else [hints], augmentation=moved
+    )
     if phase == "pretrain":
         batches = batches.map(lambda x: (x, x))
     more = {} if hints is None else {"hints": True}

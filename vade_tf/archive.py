@@ -31,12 +31,14 @@ ARRAYS = (
 )
 ATTRIBUTES = {  # key in the file -> attribute of the clusterer
     "history": "history_",
+    "cluster_names": "cluster_names_",
     "health": "health_",
     "remedies": "remedies_",
     "kind": "kind_",
     "start": "start_",
     "n_features_in": "n_features_in_",
     "columns": "_columns",
+    "polars": "_polars",
     "image_shape": "_image_shape",
     "counted": "_counted",
 }
@@ -107,7 +109,7 @@ def _made(kind: Any, file):
     clusterer.choice_ = None if about["choice"] is None else Choice(**about["choice"])
     clusterer.genes_ = clusterer.limits_ = clusterer.outlier_score_ = clusterer.typicality_ = None
     for key, attribute in ATTRIBUTES.items():
-        setattr(clusterer, attribute, _tuple(about[key]) if key == "image_shape" else about[key])
+        setattr(clusterer, attribute, _tuple(about[key]) if key == "image_shape" else about.get(key))
     for name, value in arrays.items():
         setattr(clusterer, name, value.astype(object) if name == "feature_names_in_" else value)
     clusterer.n_clusters_, clusterer._n_features_out = clusterer.means_.shape

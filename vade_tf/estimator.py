@@ -5,41 +5,44 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from numbers import Integral
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self
 
 import keras
 import numpy as np
-import pandas
 from scipy.stats import rankdata
-from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_random_state
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from vade_tf import archive
-from vade_tf.data import pipeline
+from vade_tf.contrast import compared
 from vade_tf.data.cells import origins_of
+from vade_tf.data.dataset import Dataset, Observations
 from vade_tf.data.observations import observe
+from vade_tf.data.pipeline import training_batches
 from vade_tf.data.rows import Rows
-from vade_tf.data.schema import Schema, filled
-from vade_tf.errors import InputError, outlier_share, whole_number
-from vade_tf.estimator_rows import RowReader
-from vade_tf.machine import rows_together
+from vade_tf.data.schema import Schema
+from vade_tf.errors import InputError, outlier_share
+from vade_tf.estimator_answers import Answers
+from vade_tf.estimator_tasks import CallbackSupportMixin, Tasks, with_callbacks
+from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.own_networks import copied
-from vade_tf.model.prior import check_clusters
 from vade_tf.seeding import fold
 from vade_tf.training import recipe
+from vade_tf.training.arguments import validate_weights
 from vade_tf.training.health import CLUSTER_ALONE
-from vade_tf.training.posterior import model_groups, outlier_limits, over_rows
+from vade_tf.training.posterior import model_groups, outlier_limits
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
 
-Table: TypeAlias = np.ndarray | pandas.DataFrame  # rows as those that were fitted
+LAST_RATE = 0.05  # of the rate at the start: where the cosine ends
+BATCH_SIZE = 256  # rows a step of `partial_fit`, as of `fit`
 PARAMETERS = {"clusters": "n_clusters", "seed": "random_state", "transform": "column_transform"}  # of settings
 
 
 @dataclass(repr=False, eq=False)
-class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
+class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
     """Variational Deep Embedding (Jiang et al., IJCAI 2017) as a scikit-learn clusterer: the whole recipe.
 
     Pretrains an autoencoder, starts the mixture, trains encoder, decoder and mixture on one bound, and reads no label.
@@ -61,6 +64,7 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
         layer, genes: of an AnnData: the layer of the counts, default None, its X; and how many genes to keep, those
             that vary most, default None, all.
         batch: of an AnnData that is fitted: column of its `obs` by which cells are not grouped (`model.origins`).
+        feature_names: of a matrix of texts: the word of each feature, [D], as vectorizers give them; default None.
         hints: known group of each row, int [n], -1 where it is not known; default None. `fit` takes them, too.
         batch_size: rows a step.
         pretrain_epochs, epochs: of the autoencoder and of VaDE.
@@ -85,6 +89,7 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
         n_clusters_, choice_: the number of clusters K; where it was chosen, why (`training.n_clusters.Choice`).
         kind_, start_: what the rows were taken for ("images", "counts", "texts", "table" or "rows"), and the start.
         labels_: cluster of each row of X, int [n].
+        cluster_names_: the words, or the counted features, that set each cluster apart; "" where there are none, [K].
         outlier_score_, typicality_: with `contamination`: share of the rows that are denser, and 1 less it, [n];
             `limits_`: log density of each cluster below which a row is an outlier, nats [K].
         weights_, means_, covariances_: pi [K]; mean and variances of each component in the code, [K, latent].
@@ -114,6 +119,7 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
     layer: str | None = None
     genes: int | None = None
     batch: str | None = None
+    feature_names: Sequence[str] | None = None
     hints: Any = None
     batch_size: int | None = None
     pretrain_epochs: int | None = None
@@ -132,7 +138,8 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
     random_state: Any = None
     verbose: int = 0
 
-    def fit(self, X, y=None, hints=None) -> Self:
+    @with_callbacks
+    def fit(self, X, y=None, hints=None, sample_weight=None) -> Self:
         """Find the clusters of rows.
 
         Args:
@@ -141,6 +148,8 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
                 AnnData.
             y: ignored, as everywhere in scikit-learn's clusterers.
             hints: as the parameter of the same name, in its place.
+            sample_weight: how much each row counts in the bound and in the start, numbers from 0 up, [n]; default: all
+                alike. What is spectral in a start takes all rows alike.
 
         Raises:
             ValueError: rows or parameters that cannot be used; it names the argument.
@@ -149,10 +158,13 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
         if self.contamination is not None:
             outlier_share(self.contamination, "contamination")
         rows, image_shape = self._rows(X, fitting=True)
+        tasks = [Tasks(self, X)] if getattr(self, "_skl_callbacks", None) else []
         reporter = Lines(lambda text: print(translated(text), flush=True)) if self.verbose else Silent()
         try:
             settings = self._settings()
             data = observe(rows, settings.likelihood, image_shape, argument="X", transform=self.column_transform)
+            if self._words is not None and len(self._words) != data.x.shape[1]:
+                raise InputError("feature_names", f"{data.x.shape[1]:,} words", f"{len(self._words):,}")
             if self.batch is not None:
                 data = replace(data, origins=origins_of(X, self.batch))
             if self._genes is not None:
@@ -165,9 +177,10 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
                 settings,
                 self.hints if hints is None else hints,
                 reporter=reporter,
-                callbacks=self.callbacks or (),
+                callbacks=[*(self.callbacks or ()), *tasks] if tasks else self.callbacks or (),
                 init=None if isinstance(self.init, str) else self.init,
                 networks=copied(self.encoder, self.decoder, settings.seed),
+                sample_weight=sample_weight,
             )
         except InputError as error:
             name, *rest = map(translated, error.args)
@@ -176,111 +189,51 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
         self.choice_, self.kind_, self.start_ = fitted.choice, fitted.kind, fitted.start
         self.history_, self.remedies_, self._image_shape = fitted.history, fitted.remedies, data.image_shape
         self.health_ = [translated(each) for each in fitted.health]
-        log_pi, mu, log_sigma2 = (part.numpy() for part in self.model_.prior.parameters)
-        self.weights_, self.means_, self.covariances_ = np.exp(log_pi), mu, np.exp(log_sigma2)
-        self._n_features_out = mu.shape[1]
+        self._read_mixture()
         self.labels_ = self._fitted_groups(data.x)
+        self.cluster_names_ = self._names(data)
+        for task in tasks:
+            task.finish()
         for each in self.health_:
             if not each.startswith(CLUSTER_ALONE):
-                warnings.warn(each, ConvergenceWarning, stacklevel=2)
+                warnings.warn(each, ConvergenceWarning, stacklevel=3)  # of who calls the decorated fit
+        return self
+
+    def partial_fit(self, X, y=None, sample_weight=None) -> Self:
+        """Go on with a batch of rows: the first is fitted whole, each later one is trained on the bound for an epoch.
+
+        What the first batch decided stays: the number of clusters, the units, the density of an outlier. So it is to
+        have rows of every cluster. Later batches have the last learning rate of the fit. `labels_` are of the last
+        batch; `history_` and `health_` of the first.
+
+        Args:
+            X, sample_weight: as for `fit`; of later batches as for `predict`.
+            y: ignored.
+
+        Raises:
+            ValueError: as `fit` and `predict`; or the fit knows batches of cells (`batch`).
+        """
+        if not hasattr(self, "model_"):
+            return self.fit(X, sample_weight=sample_weight)
+        if self.batch is not None:
+            raise InputError("batch", "None for partial_fit", repr(self.batch))
+        rows, model = self._known(X), self.model_
+        if not model.compiled or model.optimizer is None:
+            model.compile(FusedAdam(LAST_RATE * self.learning_rate))
+        n = len(rows)
+        weights = validate_weights(np.ones(n) if sample_weight is None else sample_weight, n)
+        unguided = np.zeros((n, self.n_clusters_), np.float16)
+        epoch = int(model.optimizer.iterations)  # another order at each call
+        beside, size = [unguided, weights], self.batch_size or BATCH_SIZE
+        batches = training_batches(rows, size, model.seed, range(epoch, epoch + 1), beside=beside)
+        model.fit_unseen(batches, hints=True, shuffle=False, verbose=0)
+        self._read_mixture()
+        self.labels_ = self._groups(rows)
         return self
 
     @property
     def likelihood_(self) -> str:
         return self.model_.likelihood.name
-
-    def predict(self, X) -> np.ndarray:
-        """Most probable cluster of each row, -1 of an outlier (see `contamination`): X [n, D] -> int [n].
-
-        Raises:
-            ValueError: X has other features, or other units, than the rows that were fitted.
-        """
-        return self._groups(self._known(X))
-
-    def predict_proba(self, X) -> np.ndarray:
-        """p(c|x) = E_q(z|x)[ p(c|z) ] of each row (eq. 16): X [n, D] -> [n, K]. Raises as `predict` does."""
-        return self._each(self._known(X), self.model_.predict_on_batch)  # `predict` would copy all rows into a tensor
-
-    def transform(self, X) -> np.ndarray:
-        """Mean code of each row: X [n, D] -> [n, latent]. Raises as `predict` does."""
-        return self._each(self._known(X), lambda rows: self.model_.encode(rows)[0])
-
-    def get_feature_names_out(self, input_features=None) -> np.ndarray:
-        """Names of the columns of `transform`: vade0, vade1, ..."""
-        check_is_fitted(self)
-        return np.array([f"vade{i}" for i in range(self._n_features_out)], dtype=object)
-
-    def inverse_transform(self, X) -> Table:
-        """Mean of p(x|z) of codes, in the units of the rows that were fitted: X [n, latent] -> [n, D].
-
-        A DataFrame like the one that was fitted, if it was one, without the columns that were left out.
-        """
-        check_is_fitted(self)
-        codes = check_array(X, dtype=np.float32)
-        if codes.shape[1] != self._n_features_out:
-            raise InputError("X", f"codes of shape (n, {self._n_features_out})", str(codes.shape))
-        return self._decoded(codes)
-
-    def impute(self, X) -> pandas.DataFrame:
-        """Fill missing cells with the mean of p(x | z = mean code of the row), in the units and categories of X.
-
-        Args:
-            X: a DataFrame with the columns of the one that was fitted, [n, columns].
-
-        Returns:
-            The same rows and columns; cells that are not missing stay as they are, and those of columns that the fit
-            left out (`schema_.dropped`) stay missing.
-
-        Raises:
-            ValueError: what was fitted was no DataFrame; or as for `predict`.
-        """
-        check_is_fitted(self)
-        if self.schema_ is None:
-            raise InputError("impute", "a fit to a DataFrame", "one to an array, whose cells are never missing")
-        X = self._frame(X)
-        X = X if isinstance(X, pandas.DataFrame) else pandas.DataFrame(np.asarray(X), columns=self._columns)
-        means = self._each(self._known(X), lambda rows: self.model_.decode(self.model_.encode(rows)[0]))
-        return filled(X, self.schema_, self.model_.unscale(means))
-
-    def sample(self, n_samples=1, cluster=None, random_state=None) -> tuple[Table, np.ndarray]:
-        """Draw new rows: a cluster from pi, a code from its Gaussian, decoded to the mean of p(x|z).
-
-        Args:
-            n_samples: how many, default 1.
-            cluster: of which cluster, or one for each row, int [n_samples]; default: drawn from `weights_`.
-            random_state: of the draw; default: that of the estimator.
-
-        Returns:
-            (X, cluster): rows [n_samples, D] as those that were fitted (see `inverse_transform`), and the cluster of
-            each.
-
-        Raises:
-            ValueError: n_samples below 1, or no such cluster.
-        """
-        check_is_fitted(self)
-        n_samples = whole_number(n_samples, "n_samples", 1, 2**31 - 1)
-        random = check_random_state(self.random_state if random_state is None else random_state)
-        k = len(self.weights_)
-        if cluster is None:
-            share = self.weights_.astype(np.float64)
-            clusters = random.choice(k, n_samples, p=share / share.sum())
-        else:
-            clusters = np.array(np.broadcast_to(check_clusters(cluster, k), n_samples))
-        codes = self.model_.draw_codes(clusters, int(random.randint(2**31 - 1))).numpy()
-        return self._decoded(codes), clusters
-
-    def score_samples(self, X) -> np.ndarray:
-        """Evidence lower bound of each row, nats, in the units of the likelihood: X [n, D] -> [n].
-
-        The lower, the rarer. The same draws of the noise for every row, so a row's score depends on it alone. Missing
-        cells, and levels that were not seen, add nothing: compare rows that lack the same cells. Raises as `predict`
-        does.
-        """
-        return self._each(self._known(X), self.model_.elbo)
-
-    def score(self, X, y=None) -> float:
-        """Mean of `score_samples` over X [n, D], nats a row; y is ignored."""
-        return float(self.score_samples(X).mean(dtype=np.float64))
 
     def save(self, path) -> None:
         """Write the fitted clusterer into one file: its parameters, arrays and model. No pickle is in it.
@@ -315,19 +268,18 @@ class VaDEClusterer(ClusterMixin, TransformerMixin, RowReader, BaseEstimator):
         named["init"] = self.init if isinstance(self.init, str) else None
         return Settings(clusters=self.n_clusters, seed=seed, **named)
 
-    def _each(self, rows: Rows, function) -> np.ndarray:
-        return over_rows(lambda batch: (function(batch),), rows)[0]
+    def _read_mixture(self) -> None:
+        log_pi, mu, log_sigma2 = (part.numpy() for part in self.model_.prior.parameters)
+        self.weights_, self.means_, self.covariances_ = np.exp(log_pi), mu, np.exp(log_sigma2)
+        self._n_features_out = mu.shape[1]
 
-    def _decoded(self, codes: np.ndarray) -> Table:
-        """Codes [n, latent] -> rows as those that were fitted."""
-        size = rows_together(self.model_.n_features, pipeline.BATCH)  # as wide as what is made of them
-        raw = self.model_.unscale(over_rows(lambda part: (self.model_.decode(part),), codes, size)[0])
-        return raw if self.schema_ is None else self.schema_.decode(raw)
-
-    def _groups(self, rows: Rows) -> np.ndarray:
-        groups = model_groups(self.model_, rows).astype(np.int64)
-        rare = False if self.limits_ is None else self._each(rows, self.model_.elbo) < self.limits_[groups]
-        return np.where(rare, -1, groups)
+    def _names(self, data: Observations) -> list[str]:
+        """What the clusters of texts and of counts are called."""
+        if self._words is None and self.kind_ != "counts":
+            return [""] * self.n_clusters_
+        rows = Dataset(**{each.name: getattr(data, each.name) for each in fields(Observations)}, words=self._words)
+        apart = compared(self.model_, rows, model_groups(self.model_, data.x), self.n_clusters_)
+        return [apart.name(c) for c in range(self.n_clusters_)]
 
     def _fitted_groups(self, rows: Rows) -> np.ndarray:
         self.limits_ = self.typicality_ = self.outlier_score_ = None

@@ -1,6 +1,7 @@
 """What X may be: an array, a sparse matrix, images, a DataFrame or an AnnData -> rows, as scikit-learn reads them."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from vade_tf.data.cells import Genes, is_annotated
 from vade_tf.data.dataset import COUNTS, Dataset
 from vade_tf.data.observations import build
 from vade_tf.data.rows import Rows, SparseRows
-from vade_tf.data.schema import Schema, as_frame, named
+from vade_tf.data.schema import Schema, as_frame, is_polars, named
 from vade_tf.errors import InputError, check_form, warn_units, whole_number
 from vade_tf.model import choice
 
@@ -24,12 +25,14 @@ class RowReader:
     layer: str | None
     genes: int | None
     batch: Any
+    feature_names: Any
     n_features_in_: int
     schema_: Schema | None
     genes_: np.ndarray | None
     model_: Any
     limits_: np.ndarray | None
     _columns: list[str | int] | None  # names of all columns of the DataFrame that was fitted
+    _polars: bool  # whether that was one of Polars
     _counted: bool | None  # whether the numbers of the AnnData that was fitted are counts
     _image_shape: tuple[int, ...] | None
 
@@ -58,6 +61,8 @@ class RowReader:
 
     def _frame(self, X, fitting: bool = False):
         """A table of another library as a DataFrame, and the numbers of an AnnData; all else as it is."""
+        if fitting:
+            self._polars = is_polars(X)
         X = as_frame(X)
         if fitting:
             self.genes_, self._counted, self._columns, self._genes = None, None, None, None
@@ -107,7 +112,12 @@ class RowReader:
         name = self.model_.likelihood.name
         rows, likelihood = self._known(X), name if name in COUNTS else "auto"
         schema = self.schema_ if self.genes_ is None else Genes(tuple(self.genes_.tolist()), "", self._counted)
-        return build(rows, y, "rows", "memory", likelihood, self._image_shape, schema=schema)
+        dataset = build(rows, y, "rows", "memory", likelihood, self._image_shape, schema=schema)
+        return replace(dataset, words=self._words)
+
+    @property
+    def _words(self) -> tuple[str, ...] | None:
+        return None if self.feature_names is None else tuple(map(str, self.feature_names))
 
     def _known(self, X) -> Rows:
         """Rows that the model can take."""

@@ -21,10 +21,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from vade_tf.contrast import compared
 from vade_tf.errors import InputError
 from vade_tf.estimator import VaDEClusterer
 from vade_tf.report import evaluation, figures, image_figures, page
-from vade_tf.report.contrast import compared
 from vade_tf.report.drawing import WIDTH, colour, png
 from vade_tf.seeding import subset
 from vade_tf.storage import write_whole

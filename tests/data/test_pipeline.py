@@ -45,8 +45,8 @@ def test_every_row_once_an_epoch_in_an_order_of_its_own(n, batch_size, seed):
 def test_an_epoch_is_the_same_wherever_the_run_began(rng):
     images = rng.integers(0, 256, (30, 64)).astype("u1")
     hints = np.arange(30, dtype="i4")
-    whole = epochs_of(images, 8, 3, range(4), hints=hints, augmentation=Augmentation((8, 8)))
-    resumed = epochs_of(images, 8, 3, range(2, 4), hints=hints, augmentation=Augmentation((8, 8)))
+    whole = epochs_of(images, 8, 3, range(4), beside=[hints], augmentation=Augmentation((8, 8)))
+    resumed = epochs_of(images, 8, 3, range(2, 4), beside=[hints], augmentation=Augmentation((8, 8)))
     for (view, rows), some in whole[2]:
         np.testing.assert_array_equal(rows, images[some])
         assert not np.array_equal(view, rows)
@@ -71,7 +71,7 @@ def sparse_and_dense(rng):
 
 
 def test_sparse_rows_come_in_the_batches_of_their_dense_copy(sparse_and_dense):
-    more = {"hints": np.arange(37, dtype="i4"), "augmentation": Augmentation((8, 8))}
+    more = {"beside": [np.arange(37, dtype="i4")], "augmentation": Augmentation((8, 8))}
     one, other = (epochs_of(x, 8, 3, range(1, 3), **more) for x in sparse_and_dense)
     for a, b in zip(one[0] + one[1], other[0] + other[1], strict=True):
         for left, right in zip((*a[0], a[1]), (*b[0], b[1]), strict=True):

@@ -206,6 +206,21 @@ def test_the_loss_is_the_bound_the_guidance_and_the_penalties(x, eager):
     assert found["guidance"] > 0
 
 
+def test_weights_of_rows_count_in_the_bound_and_in_its_gradient(small_model, x, eager):
+    model, P, weights = small_model(), np.tile(np.eye(4, dtype="f4"), (2, 1)), np.array([2, 2, 0, 3, 1, 0, 0, 0], "f4")
+    noise = tf.random.stateless_normal((8, 3), [model.seed, -1])
+    terms = {name: np.asarray(term) for name, term in model.elbo_terms(x, noise, hints=P).items()}
+    found = model.evaluate(tf.data.Dataset.from_tensors((x, P, weights)), return_dict=True, verbose=0)
+    for name, term in (("elbo", elbo.bound(terms)), *terms.items()):
+        assert found[name] == pytest.approx(np.average(term, weights=weights), rel=1e-5)
+    model.compile(keras.optimizers.SGD(0.1))
+    for scale, same in ((0, True), (1, False)):
+        before = model.encoder.get_weights()
+        model.fit_unseen(tf.data.Dataset.from_tensors((x, P, np.full(8, scale, "f4"))), hints=True, verbose=0)
+        pairs = zip(before, model.encoder.get_weights(), strict=True)
+        assert all(np.array_equal(*pair) for pair in pairs) == same
+
+
 def test_rows_alone_after_hints_and_hints_after_rows(small_model, x, eager):
     """One model, trained in turn on either: the metrics tell which it was."""
     model, hints = small_model(), np.arange(8) % 4

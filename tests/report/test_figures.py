@@ -13,9 +13,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from vade_tf.contrast import Contrast
 from vade_tf.data.observations import build
 from vade_tf.report import cards, drawing, evaluation, figures, image_figures
-from vade_tf.report.contrast import Contrast
 from vade_tf.seeding import subset
 
 HISTORY = [{"phase": "pretrain", "epoch": 1.0}] + [

@@ -186,3 +186,19 @@ def test_what_a_wrapper_holds_is_served_in_float32_too():
     copy = in_float32(VaDE(encoder, build_decoder(6, 2, (4,)), 3))
     (wrapper,) = [layer for layer in copy.encoder.layers if isinstance(layer, keras.layers.TimeDistributed)]
     assert wrapper.layer.compute_dtype == "float32"
+
+
+def test_an_export_to_onnx_answers_as_the_saved_model(model, asked, answers, tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("tf2onnx")
+    file = export(model, tmp_path, version=2, format="onnx")
+    assert file == tmp_path / "2.onnx"
+    session = onnxruntime.InferenceSession(file.read_bytes())
+    names = [output.name for output in session.get_outputs()]
+    found = dict(zip(names, session.run(None, asked["serving_default"]), strict=True))
+    assert set(found) == {"cluster", "probabilities", "confidence", "density"}
+    assert_same(found, answers["serving_default"])
+    with pytest.raises(InputError, match="^version: expected a new one.*; give 3$"):
+        export(model, tmp_path, version=2, format="onnx")
+    with pytest.raises(InputError, match="^format: expected one of saved_model, onnx"):
+        export(model, tmp_path, format="tflite")

@@ -29,9 +29,9 @@ def asked(monkeypatch):
     """What each span of VaDE is trained on: (epochs, seed, P, augmentation)."""
     seen, made = [], pipeline.training_batches
 
-    def training_batches(x, batch_size, seed, epochs, *, hints=None, augmentation=None, **more):
-        seen.append(((epochs.start, epochs.stop), seed, hints, augmentation))
-        return made(x, batch_size, seed, epochs, hints=hints, augmentation=augmentation, **more)
+    def training_batches(x, batch_size, seed, epochs, *, beside=(), augmentation=None, **more):
+        seen.append(((epochs.start, epochs.stop), seed, beside[0], augmentation))
+        return made(x, batch_size, seed, epochs, beside=beside, augmentation=augmentation, **more)
 
     monkeypatch.setattr(recipe.pipeline, "training_batches", training_batches)
     return seen

@@ -121,6 +121,20 @@ def test_a_start_is_the_weighted_moments_of_the_codes(rng):
     assert alone.sigma2.min() > 0
 
 
+def test_weights_count_as_rows_that_stand_there_so_often(rng, groups):
+    """In the moments exactly; k-means and mixtures are as without where all weights are one, and read no row of 0."""
+    z, P, weights = rng.normal(3, 2, (60, 3)), rng.dirichlet([1, 2, 3], 60), rng.integers(0, 4, 60)
+    found, repeated = Start.of(P, z, weights), Start.of(np.repeat(P, weights, axis=0), np.repeat(z, weights, axis=0))
+    for name in ("pi", "mu", "sigma2"):
+        np.testing.assert_allclose(getattr(found, name), getattr(repeated, name), rtol=1e-5)
+    x, y = groups
+    for method in ("tied", "kmeans", "gmm"):
+        whole = partition(method, [x], 4, 0)
+        np.testing.assert_array_equal(partition(method, [x], 4, 0, sample_weight=np.ones(300)), whole)
+        two = partition(method, [x], 2, 0, sample_weight=(y < 2).astype(float))
+        assert adjusted_rand_score(y[y < 2], two[y < 2].argmax(axis=1)) > 0.98
+
+
 def test_groups_are_named_as_hints_say(rng):
     P, name = rng.dirichlet([0.2] * 4, 300), np.array([2, 0, 3, 1])
     start = Start.of(P, rng.normal(size=(300, 3)))

@@ -2,8 +2,8 @@
 
 vade-tf export runs/mnist --to models/vade --version 3
 
-writes models/vade/3, the layout TensorFlow Serving watches; docs/serving.md says what it answers and how to ask. A
-version appears whole or not at all, and none is ever overwritten.
+writes models/vade/3, the layout TensorFlow Serving watches; docs/serving.md says what it answers and how to ask. With
+--format onnx it is one file, models/vade/3.onnx. A version appears whole or not at all, and none is ever overwritten.
 """
 
 from vade_tf.cli.command import Parser, execute, starting
@@ -16,6 +16,9 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf export") -> int:
     parser.add_argument("run", metavar="RUN", help="run folder or .keras file")
     parser.add_argument("--to", metavar="FOLDER", required=True, help="folder of all versions of this model")
     parser.add_argument("--version", type=int, default=1, help="whole number from 1 (default: 1)")
+    parser.add_argument(
+        "--format", choices=("saved_model", "onnx"), default="saved_model", help="(default: saved_model)"
+    )
     options = parser.parse_args(argv)
 
     def work() -> None:
@@ -27,6 +30,6 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf export") -> int:
         model = load(options.run)
         if not isinstance(model, VaDE):
             raise InputError("run", "a run of VaDE, which alone can be served", f"{options.run}, of another system")
-        print(export(model, options.to, options.version, load_schema(options.run)))
+        print(export(model, options.to, options.version, load_schema(options.run), options.format))
 
     return execute(parser, work)

@@ -7,7 +7,7 @@ killed continues with exactly the batches it would have seen.
 import math
 import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +67,7 @@ def training_batches(
     seed: int,
     epochs: range,
     *,
-    hints: np.ndarray | None = None,
+    beside: Sequence[np.ndarray] = (),
     augmentation: Augmentation | None = None,
     passes: int = 1,
     numbers: np.ndarray | None = None,
@@ -81,7 +81,7 @@ def training_batches(
         batch_size: rows a batch.
         seed: of the order and of the augmentation.
         epochs: numbers of the epochs to deliver; epoch e is the same whichever epoch the range starts with.
-        hints: group of each row, int [n], -1 for none, or probabilities [n, K]; default no hints.
+        beside: arrays that come with the rows, [n, ...] each: hints or probabilities, weights; default none.
         augmentation: how images are moved; None: rows are read as they are.
         passes: how often an epoch reads all rows, each time in another order.
         numbers: of the rows that are read, int [m]; default all.
@@ -90,7 +90,7 @@ def training_batches(
         held: x as `hold` gives it, where several of these read the same rows. Default: a copy of x for these batches.
 
     Returns:
-        Batches of x, or (x, hints); with augmentation the pair (augmented x, x) stands for x.
+        Batches of x, or (x, *beside); with augmentation the pair (augmented x, x) stands for x.
     """
     span, slices = range(epochs.start * passes, epochs.stop * passes), slices or Slices()
     moved = fold(seed, Stream.AUGMENTATION)  # apart from the noise of a step, which is drawn by (seed, step)
@@ -103,10 +103,10 @@ def training_batches(
 
     if isinstance(x, FileRows):
         own = slice(None) if numbers is None else numbers
-        return _from_file(x.part(own), batch_size, seed, span, None if hints is None else hints[own], slices, seen)
+        return _from_file(x.part(own), batch_size, seed, span, [each[own] for each in beside], slices, seen)
     with tf.device("CPU"):  # as the rows themselves: a GPU has no room for a number of each
         read = None if numbers is None else tf.constant(numbers)
-        groups = None if hints is None else tf.constant(hints)
+        others = [tf.constant(each) for each in beside]
     n = len(x) if numbers is None else len(numbers)
     rows, steps = _gatherer(x if held is None else held), steps_per_epoch(n, batch_size)
 
@@ -119,48 +119,50 @@ def training_batches(
     @plain
     def gather(indices, number, step):
         batch = seen(rows(indices), number, step)
-        return batch if groups is None else (batch, tf.gather(groups, indices))
+        return (batch, *(tf.gather(each, indices) for each in others)) if others else batch
 
     batches = _ahead(tf.data.Dataset.range(span.start, span.stop).flat_map(batches_of), gather)
     batches.source = x  # type: ignore[attr-defined]
     return batches
 
 
-def _from_file(x: FileRows, batch_size: int, seed: int, span: range, hints, slices: Slices, seen) -> tf.data.Dataset:
+def _from_file(
+    x: FileRows, batch_size: int, seed: int, span: range, beside: list[np.ndarray], slices: Slices, seen: Callable
+) -> tf.data.Dataset:
     """`training_batches` of rows in a file, for a span of passes: one buffer is read ahead.
 
-    TensorFlow keeps the function that reads until the process ends, so it knows rows and hints by weak references.
+    TensorFlow keeps the function that reads until the process ends, so it knows all arrays by weak references.
     """
-    n, hinted, each = len(x), hints is not None, len(slices.own)
+    n, each = len(x), len(slices.own)
+    arrays: list[Any] = [x, *beside]
     shuffle = Shuffle(n, x.shape[1] * x.dtype.itemsize, batch_size, seed)
-    hints = np.zeros(n, np.int8) if hints is None else hints
-    groups = (None, *hints.shape[1:]), hints.dtype
-    kinds = ((None, x.shape[1]), x.dtype), groups, ((None, each, None), tf.int64), ((), tf.int64)
-    found: Any = weakref.proxy(x)
-    known: Any = weakref.proxy(hints)
+    kinds = tuple(tf.TensorSpec((None, *array.shape[1:]), array.dtype) for array in arrays)
+    spec = kinds, tf.TensorSpec((None, each, None), tf.int64), tf.TensorSpec((), tf.int64)
+    found: list[Any] = [weakref.proxy(array) for array in arrays]
 
     def read():
         for number in span:
             step = number * steps_per_epoch(n, batch_size)
             for rows, picks in shuffle.buffers(number, slices.own, slices.of):
-                yield found[rows], known[rows], picks, step
+                yield tuple(array[rows] for array in found), picks, step
                 step += len(picks)
 
-    buffers = tf.data.Dataset.from_generator(read, output_signature=tuple(tf.TensorSpec(*kind) for kind in kinds))
+    buffers = tf.data.Dataset.from_generator(read, output_signature=spec)
 
     @plain
-    def batches_of(rows, groups, picks, first):
+    def batches_of(arrays, picks, first):
         numbers = tf.data.Dataset.range(each * tf.shape(picks, tf.int64)[0])
         pairs = numbers.map(lambda i: (i // each, i % each))
-        return pairs.map(lambda k, i: (rows, groups, picks[k, i], slices.own.start + i, first + k))
+        return pairs.map(lambda k, i: (arrays, picks[k, i], slices.own.start + i, first + k))
 
     @plain
-    def gather(rows, groups, indices, number, step):
-        batch = seen(tf.gather(rows, indices), number, step)
-        return (batch, tf.gather(groups, indices)) if hinted else batch
+    def gather(arrays, indices, number, step):
+        rows, *others = (tf.gather(array, indices) for array in arrays)
+        batch = seen(rows, number, step)
+        return (batch, *others) if others else batch
 
     batches = _ahead(buffers.prefetch(1).flat_map(batches_of), gather)
-    batches.source = x, hints  # type: ignore[attr-defined]
+    batches.source = x, beside  # type: ignore[attr-defined]
     return batches
 
 

@@ -185,6 +185,18 @@ def as_frame(x):
     return x.to_pandas() if table and not isinstance(x, pandas.DataFrame) else x
 
 
+def is_polars(x) -> bool:
+    """Whether x is a DataFrame of Polars."""
+    return type(x).__module__.partition(".")[0] == "polars"
+
+
+def in_polars(frame: pandas.DataFrame):
+    """A DataFrame of pandas as one of Polars."""
+    import polars
+
+    return polars.from_pandas(frame)
+
+
 def coded_frame(frame, argument: str, counts: bool, transform: str | None) -> tuple[np.ndarray, Schema]:
     """A table of pandas, Polars or Arrow as features [n, D], and their schema; with `counts` numbers as they are."""
     frame = as_frame(frame)

@@ -279,10 +279,8 @@ class VaDE(ObservationModel):
         return self.get_metrics_result()
 
     def _loss(self, data, step, training=False):
-        """Mean loss of one batch in nats; updates the metrics. `step` numbers the noise, an int32 tensor."""
-        x, hints, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        if sample_weight is not None:
-            raise InputError("sample_weight", "batches of x or (x, hints)", "three elements", "leave the third out")
+        """Mean loss of a batch of x, (x, hints) or (x, hints, weights), in nats; `step`, int32, numbers the noise."""
+        x, hints, weight = keras.utils.unpack_x_y_sample_weight(data)
         if training and hints is not None and self._takes_hints is False:
             hint = "leave the labels y out, or pass hints=True to train on them"
             raise InputError("x", "batches of x alone, for labels make it supervised", "pairs (x, y)", hint)
@@ -300,8 +298,8 @@ class VaDE(ObservationModel):
         for penalty in self.losses:  # of the networks' own layers, such as weight decay
             loss += tf.cast(penalty, tf.float32)
         for name, value in {"loss": loss, "elbo": bound, **terms}.items():
-            self._trackers[name].update_state(value)
-        return tf.reduce_mean(loss)
+            self._trackers[name].update_state(value, weight)
+        return tf.reduce_mean(loss if weight is None else weight * loss)  # weights have a mean of 1
 
     def save(self, filepath, overwrite=True, zipped=None, **settings):
         """As `keras.Model.save`, in the format .keras alone: its older one, HDF5, does not hold all of a VaDE.

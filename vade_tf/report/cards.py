@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import keras
 import numpy as np
 
+from vade_tf.contrast import Contrast, compared, members, plain_value
 from vade_tf.data.dataset import Dataset
 from vade_tf.model.vade import VaDE
-from vade_tf.report.contrast import Contrast, compared, members, plain_value
 from vade_tf.training.posterior import Assignments
 
 MAX_ROWS = 5  # typical rows of a card, and doubtful ones

@@ -18,10 +18,10 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from vade_tf import metrics
+from vade_tf.contrast import Contrast, compared
 from vade_tf.data.dataset import Dataset
 from vade_tf.errors import InputError
 from vade_tf.report import image_figures
-from vade_tf.report.contrast import Contrast, compared
 from vade_tf.report.drawing import COLOURS, NEUTRAL, WIDTH, colour, mark, marker, plain, png, styled
 from vade_tf.seeding import subset
 from vade_tf.storage import write_whole

@@ -13,12 +13,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vade_tf.contrast import members
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.rows import Rows
 from vade_tf.model.vade import VaDE
 from vade_tf.mosaic import mosaic
-from vade_tf.report.contrast import members
 from vade_tf.report.drawing import WIDTH, mark
 from vade_tf.seeding import subset
 from vade_tf.training.posterior import Posterior

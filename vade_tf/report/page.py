@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas
 
 from vade_tf import __version__
+from vade_tf.contrast import FOLD
 from vade_tf.printing import Plain
-from vade_tf.report.contrast import FOLD
 from vade_tf.report.drawing import colour, ink
 from vade_tf.report.evaluation import Evaluation
 from vade_tf.runs.result import version

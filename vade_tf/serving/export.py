@@ -17,12 +17,16 @@ from vade_tf.errors import InputError, whole_number
 from vade_tf.model.networks import set_all
 from vade_tf.model.vade import VaDE
 from vade_tf.serving.signatures import SCHEMA, build_signatures
-from vade_tf.storage import whole_path
+from vade_tf.storage import whole_path, write_whole
 
+FORMATS = {"saved_model": "", "onnx": ".onnx"}  # and the ending of a version
+ONNX_OPSET = 18  # the latest that tf2onnx 1.17 writes
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"  # where TensorFlow Serving looks
 
 
-def export(model: VaDE, to: str | Path, version: int = 1, schema: Coded | None = None) -> Path:
+def export(
+    model: VaDE, to: str | Path, version: int = 1, schema: Coded | None = None, format: str = "saved_model"
+) -> Path:
     """Write a model as version `version` under the folder `to`, in float32 whatever precision it was trained in.
 
     Args:
@@ -31,9 +35,10 @@ def export(model: VaDE, to: str | Path, version: int = 1, schema: Coded | None =
         version: whole number from 1; a server takes the highest.
         schema: how the rows were coded, such as the columns of a table (`load_schema`): the graph takes what comes of
             it. It is kept beside the graph, for `Served`. Default: they were numbers.
+        format: "saved_model" (default), or "onnx": one file with what the signature serving_default answers.
 
     Returns:
-        The folder written, `to`/`version`.
+        The folder written, `to`/`version`, or the file, `to`/`version`.onnx.
 
     Raises:
         InputError: no VaDE, or a version that is there already.
@@ -42,12 +47,17 @@ def export(model: VaDE, to: str | Path, version: int = 1, schema: Coded | None =
     to = Path(to)
     if not isinstance(model, VaDE):
         raise InputError("model", "a VaDE, such as vade_tf.load of its run folder returns", repr(model))
-    name = str(whole_number(version, "version", 1, 2**63 - 1))
+    if format not in FORMATS:
+        raise InputError("format", f"one of {', '.join(FORMATS)}", repr(format))
+    name = str(whole_number(version, "version", 1, 2**63 - 1)) + FORMATS[format]
     if (to / name).exists():
-        free = 1 + max(int(path.name) for path in to.iterdir() if path.name.isdecimal())
+        free = 1 + max(int(path.stem) for path in to.iterdir() if path.stem.isdecimal())
         raise InputError("version", "a new one", f"{to / name}, which may be in use", f"give {free}")
     module, signatures = build_signatures(in_float32(model), schema)
     to.mkdir(parents=True, exist_ok=True)
+    if format == "onnx":
+        write_whole(to / name, in_onnx(signatures["serving_default"], model.n_features))
+        return to / name
     with whole_path(to / name) as folder:  # a server reads folders named by a number only
         tf.saved_model.save(module, str(folder), signatures)
         (folder / WARMUP).parent.mkdir()
@@ -58,6 +68,21 @@ def export(model: VaDE, to: str | Path, version: int = 1, schema: Coded | None =
                 positional, named = function.structured_input_signature
                 writer.write(warmup_request(signature, [*positional, *named.values()]))
     return to / name
+
+
+def in_onnx(classify, n_features: int) -> bytes:
+    """The signature serving_default as a model of ONNX: x float32 [n, D] -> its outputs by their names.
+
+    Raises:
+        InputError: tf2onnx is not installed.
+    """
+    try:
+        import tf2onnx
+    except ImportError as error:
+        raise InputError("format", "tf2onnx for 'onnx'", "none", "pip install 'vade-tf[onnx]' brings it") from error
+    function = tf.function(lambda x: classify(x=x), autograph=False)
+    rows = tf.TensorSpec([None, n_features], tf.float32, "x")
+    return tf2onnx.convert.from_function(function, [rows], opset=ONNX_OPSET)[0].SerializeToString()
 
 
 def _single(config: dict) -> dict:

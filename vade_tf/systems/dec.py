@@ -189,7 +189,7 @@ def _train(
         numbers = np.arange(len(x), dtype=np.int32)
         if model.still.numpy():  # an earlier process stopped here
             return None
-        rows = fitting.batches("fit", span, hints=numbers, augmentation=seen)
+        rows = fitting.batches("fit", span, beside=[numbers], augmentation=seen)
         return rows.map(lambda pair, number: (pair[0], number)) if seen is not None else rows
 
     loop.fit_keras(fitting, model, batches, more=[targets], **compiled)

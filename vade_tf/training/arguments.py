@@ -65,6 +65,21 @@ def validate_hints(hints, n: int, clusters: int) -> np.ndarray:
     return found.astype(np.int32)
 
 
+def validate_weights(sample_weight, n: int) -> np.ndarray:
+    """Weights of rows, scaled to a mean of 1, float32 [n].
+
+    Raises:
+        InputError: they are no finite numbers from 0 up, one for each row, of which one is above 0.
+    """
+    found = np.asarray(sample_weight)
+    if found.shape != (n,) or found.dtype.kind not in "biuf" or not (np.isfinite(found).all() and found.min() >= 0):
+        expected = f"{n:,} finite numbers from 0 up, the weight of each row"
+        raise InputError("sample_weight", expected, reprlib.repr(sample_weight))
+    if not found.any():
+        raise InputError("sample_weight", "a weight above 0", "zeros alone")
+    return (found / found.mean(dtype=np.float64)).astype(np.float32)
+
+
 def sharpens(data: Observations, likelihood: Likelihood) -> bool:
     """Whether rows are images whose groups a classifier sharpens by default: small grey ones that are no counts."""
     shape = data.image_shape

@@ -51,11 +51,14 @@ def _train(fitting: Fitting, autoencoder: keras.Model, loss, networks: Sequence[
         own.insert(0, validation.Stop(rows, loss, networks, fitting.store, fitting.rows, patience))
     augmentation = fitting.augmentation("pretrain")
     batches = fitting.batches("pretrain", span, augmentation=augmentation)
-    targets = batches.map(lambda x: (x, x)) if augmentation is None else batches  # the rows as they are
+    if fitting.sample_weight is not None:
+        batches = batches.map(lambda x, weight: (*(x if isinstance(x, tuple) else (x, x)), weight))
+    elif augmentation is None:
+        batches = batches.map(lambda x: (x, x))  # the rows as they are
     if not validation.worn(validation.losses(fitting.rows), patience):
         with warnings.catch_warnings():  # of a model inside of the encoder, log s2 is in the autoencoder, too
             warnings.filterwarnings("ignore", "Gradients do not exist for variables")
-            train_epochs(fitting, "pretrain", autoencoder, span, targets, own)
+            train_epochs(fitting, "pretrain", autoencoder, span, batches, own)
     if patience and validation.losses(fitting.rows) and (best := fitting.store.load("best")) is not None:
         set_pretrained(networks, listed(best))
 

@@ -38,6 +38,7 @@ class Fitting:
     model: VaDE  # whose networks are trained; other systems use its networks and its way to scale rows
     hints: np.ndarray | None  # known group of each row, -1 for none, int [n]
     init: Any  # a start of the caller's own (see `recipe.fit`), an array as P [n, K]; or None
+    sample_weight: np.ndarray | None  # weight of each row, of mean 1, float32 [n]
     own_networks: bool  # whether the networks are the caller's
     store: Store  # what is kept, and found again after a pause
     state: State | None  # where an earlier process stopped
@@ -96,9 +97,14 @@ class Fitting:
         return Augmentation(shape, self.data.paper)
 
     def batches(self, phase: str, span: range, seed: int | None = None, **more) -> tf.data.Dataset:
-        """Batches of the epochs of a span, see `pipeline.training_batches`; seed: of their order, default the fit's."""
+        """Batches of the epochs of a span, see `pipeline.training_batches`; seed: of their order, default the fit's.
+
+        Weights of rows come last in a batch, where there are any.
+        """
         seed = self.settings.seed if seed is None else seed
         more |= {} if self.strategy is None else {"slices": distribute.slices(self.strategy)}
+        if self.sample_weight is not None:
+            more["beside"] = [*more.get("beside", ()), self.sample_weight]
         trained = self.trained(phase)
         return pipeline.training_batches(
             self.data.rows,
@@ -152,6 +158,7 @@ def begin(
     *,
     init: Any = None,
     networks: tuple[keras.Model, keras.Model] | None = None,
+    sample_weight: Any = None,
     system: str = "vade",
     epochs: int | None = None,
     updates: int = 0,
@@ -160,7 +167,7 @@ def begin(
     """A fit that can start, or go on where the store says that it stopped.
 
     Args:
-        x, settings, hints, store, reporter, callbacks, init, networks: see `recipe.fit`.
+        x, settings, hints, store, reporter, callbacks, init, networks, sample_weight: see `recipe.fit`.
         system, epochs, updates, pretrains: of a system that is not VaDE (see `Settings.resolve`).
 
     Raises:
@@ -187,6 +194,7 @@ def begin(
     resolved = resolved if own else replace(resolved, network=network)
     n, clusters = len(data.x), resolved.clusters
     known = None if hints is None else arguments.validate_hints(hints, n, clusters)
+    weights = None if sample_weight is None else arguments.validate_weights(sample_weight, n)
     arguments.validate_together(data, likelihood, resolved, known)
     if not (init is None or callable(init) or hasattr(init, "fit")):
         init = as_partition(init, n, clusters)
@@ -200,6 +208,7 @@ def begin(
     state = State.load(store)
     hinted = "none" if known is None else f"{zlib.crc32(known.data):08x}"
     about = {"system": system, "likelihood": likelihood.name, "hints": hinted, "kind": data.kind}
+    about |= {} if weights is None else {"sample_weight": f"{zlib.crc32(weights.data):08x}"}
     distribute.from_chief(strategy, lambda: check_fingerprint(own_store, data.rows, resolved, about))
     spent = store.load("seconds")
     validated = validation.choose_rows(store, n, resolved.validation_rows, resolved.seed, known)
@@ -209,6 +218,7 @@ def begin(
         model,
         known,
         init,
+        weights,
         own,
         store,
         state,

@@ -72,7 +72,7 @@ def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
             P, weight.sharp = np.zeros_like(P), False  # the start is let go, the hints are not
         span, augmentation = range(max(first, done), end), fitting.augmentation("fit")
         batches = fitting.batches(
-            "fit", span, settings.start_seed, hints=with_hints(P, hints), augmentation=augmentation
+            "fit", span, settings.start_seed, beside=[with_hints(P, hints)], augmentation=augmentation
         )
         if not loop.train_epochs(fitting, "fit", model, span, batches, own, range(done, epochs)):
             break

@@ -49,12 +49,13 @@ class Start:
     sigma2: np.ndarray  # variances, float32 [K, latent]
 
     @classmethod
-    def of(cls, P: np.ndarray, z: np.ndarray) -> "Start":
+    def of(cls, P: np.ndarray, z: np.ndarray, sample_weight: np.ndarray | None = None) -> "Start":
         """P [n, K] with its weighted moments on codes z [n, latent]; an empty group gets those of all rows."""
         P, z = P.astype(np.float64), z.astype(np.float64)
-        weight = P.sum(axis=0)  # [K]
-        mu = (P.T @ z) / np.maximum(weight, 1e-12)[:, None]
-        sigma2 = (P.T @ z**2) / np.maximum(weight, 1e-12)[:, None] - mu**2
+        weighted = P if sample_weight is None else P * sample_weight[:, None]
+        weight = weighted.sum(axis=0)  # [K]
+        mu = (weighted.T @ z) / np.maximum(weight, 1e-12)[:, None]
+        sigma2 = (weighted.T @ z**2) / np.maximum(weight, 1e-12)[:, None] - mu**2
         floor = 1e-4 * z.var(axis=0).mean() + 1e-12
         few = weight < 1e-3
         mu[few], sigma2[few], weight[few] = z.mean(axis=0), z.var(axis=0), 1.0
@@ -97,6 +98,7 @@ def partition(
     seed: int,
     advance: Callable[[], None] = lambda: None,
     more: Callable[[], Sequence[np.ndarray]] = tuple,
+    sample_weight: np.ndarray | None = None,
 ) -> np.ndarray:
     """P [n, K] of rows by a method that `rule` gave; its rows sum to 1.
 
@@ -105,16 +107,17 @@ def partition(
         spaces: the rows in one or more spaces, [n, d] each.
         n_clusters, seed: K, and the seed; same rows and seed, same P.
         advance, more: called after each draw of "spectral"; gives the groups of further draws, which vote there.
+        sample_weight: of rows, [n], for k-means and mixtures; None: all count alike.
     """
     first = np.asarray(spaces[0], np.float64)
     if n_clusters == 1:
         return np.ones((len(first), 1))
     if method == "tied":
-        return _mixture(first, n_clusters, seed, covariance_type="tied", reg_covar=RIDGE)
+        return _mixture(first, n_clusters, seed, sample_weight, covariance_type="tied", reg_covar=RIDGE)
     if method == "gmm":
-        return _mixture(first, n_clusters, seed, covariance_type="diag")
+        return _mixture(first, n_clusters, seed, sample_weight, covariance_type="diag")
     if method == "kmeans":
-        groups = KMeans(n_clusters, n_init=10, random_state=seed).fit(spaces[0]).labels_
+        groups = KMeans(n_clusters, n_init=10, random_state=seed).fit(spaces[0], sample_weight=sample_weight).labels_
         return neighbour_shares(spaces[:1], groups, n_clusters, seed)
     if method == "spectral":
         groups = spectral.spectral_groups(spaces, n_clusters, seed, advance, more())
@@ -123,9 +126,16 @@ def partition(
     return neighbour_shares(spaces[:1], found, n_clusters, seed) if found.ndim == 1 else found
 
 
-def _mixture(rows: np.ndarray, n_clusters: int, seed: int, **settings) -> np.ndarray:
-    """The posterior of a Gaussian mixture, the best of three, of rows [n, d]: [n, K]."""
-    return GaussianMixture(n_clusters, n_init=3, random_state=seed, **settings).fit(rows).predict_proba(rows)
+def _mixture(rows: np.ndarray, n_clusters: int, seed: int, sample_weight: np.ndarray | None, **settings) -> np.ndarray:
+    """The posterior of a Gaussian mixture, the best of three, of rows [n, d]: [n, K].
+
+    scikit-learn's knows no weights: of these, the cumulated sum, moved at random, says how often it reads a row.
+    """
+    some = rows
+    if sample_weight is not None:
+        passed = np.floor(np.cumsum(sample_weight, dtype=np.float64) + generator(seed).uniform())
+        some = np.repeat(rows, np.diff(passed, prepend=0.0).astype(int), axis=0)
+    return GaussianMixture(n_clusters, n_init=3, random_state=seed, **settings).fit(some).predict_proba(rows)
 
 
 def neighbour_shares(spaces: Sequence[np.ndarray], groups: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:

@@ -66,9 +66,11 @@ def found_start(fitting: Fitting, phase: str) -> Start:
     """
     (space, method), (some, numbers) = rule(fitting), _rows_of_start(fitting)
     k, seed = fitting.settings.clusters, fitting.settings.start_seed
+    weight = fitting.sample_weight
+    weight = weight if weight is None or numbers is None else weight[numbers]
     if space == "given":
         P = _given_partition(fitting, method)
-        found = Start.of(P if numbers is None else P[numbers], _codes(fitting, some))
+        found = Start.of(P if numbers is None else P[numbers], _codes(fitting, some), weight)
         return replace(found, P=P.astype(np.float16))
     reader = feature_spaces.READERS[space](fitting.model, some)
     spaces = reader(some)
@@ -80,10 +82,10 @@ def found_start(fitting: Fitting, phase: str) -> Start:
         advance = partial(fitting.reporter.phase(phase, steps), 1, text)
         more = partial(text_draws, fitting) if has_ensemble(fitting) else tuple
         with one_openmp_thread():  # sums over threads come in any order; a resumed run must be equal
-            P = initialization.partition(method, spaces, k, seed, advance, more)
+            P = initialization.partition(method, spaces, k, seed, advance, more, weight)
         if method != "spectral":
             advance()
-        return vars(Start.of(P, z))
+        return vars(Start.of(P, z, weight))
 
     found = Start(**fitting.by_chief(find))
     return found if numbers is None else replace(found, P=_extended(fitting, reader, spaces, numbers, found.P))

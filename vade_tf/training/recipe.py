@@ -43,6 +43,7 @@ def fit(
     *,
     init: Any = None,
     networks: tuple[keras.Model, keras.Model] | None = None,
+    sample_weight: Any = None,
 ) -> Fitted:
     """Fit a VaDE to rows: pretraining, starting mixture, guided training. No file, no label.
 
@@ -67,6 +68,8 @@ def fit(
             of p(x|z), of the size of x: logits, or means of standardised values, without a sigmoid. The encoder reads x
             as p(x|z) has it, scaled already (counts as they are). They are trained in place. Default: the paper's,
             `Settings.hidden` wide.
+        sample_weight: weight of each row in the bound, in k-means and mixtures of the start and in its moments, numbers
+            from 0 up [n]; they are scaled to a mean of 1. Default: all rows count alike.
 
     Returns:
         The fitted model, its history, and what is wrong with it, if anything (`Fitted`).
@@ -82,7 +85,17 @@ def fit(
         raise InputError("hints", "a number of clusters, whose groups they name", "auto", "set clusters to it")
     if auto and not (init is None or callable(init) or hasattr(init, "fit")):
         raise InputError("init", "no array beside clusters auto", "one", "set clusters to its number of groups")
-    fitting = begin(x, settings.opening(), hints, store, reporter, callbacks, init=init, networks=networks)
+    fitting = begin(
+        x,
+        settings.opening(),
+        hints,
+        store,
+        reporter,
+        callbacks,
+        init=init,
+        networks=networks,
+        sample_weight=sample_weight,
+    )
     pretrain(fitting)
     choice = None
     if auto:

@@ -66,7 +66,7 @@ class Classifier(keras.Model):
         return tf.nn.log_softmax(tf.cast(self.network(x, training=training), tf.float32))
 
     def train_step(self, data):
-        (view, x), P = data
+        (view, x), P, *_ = data  # weights of rows count for VaDE alone
         view, x = self.scale(view), self.scale(x)
         with tf.GradientTape() as tape:
             loss = self._taught(view, P) if self.taught else self._following(view, x)
@@ -150,7 +150,7 @@ def _trained(fitting: Fitting, P: np.ndarray) -> Classifier:
         own: list[keras.callbacks.Callback] = [keras.callbacks.LambdaCallback(on_epoch_end=show)]
         if not taught:
             own.append(keras.callbacks.LearningRateScheduler(lambda epoch: rate(epoch - EPOCHS_TAUGHT)))
-        batches = fitting.batches("fit", span, seed, hints=P, augmentation=fitting.augmentation("fit"))
+        batches = fitting.batches("fit", span, seed, beside=[P], augmentation=fitting.augmentation("fit"))
         ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
         with pipeline.reading(fitting.data.x):
             classifier.fit(batches, **ends, shuffle=False, verbose=0, callbacks=own)

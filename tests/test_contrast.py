@@ -7,12 +7,12 @@ import pandas
 import pytest
 import scipy.sparse
 
+from vade_tf.contrast import FOLD, Contrast, contrast, expression
 from vade_tf.data.cells import Genes
 from vade_tf.data.observations import build
 from vade_tf.model import networks
 from vade_tf.model.counts import Counts
 from vade_tf.model.vade import VaDE
-from vade_tf.report.contrast import FOLD, Contrast, contrast, expression
 
 
 def oracle(frame, groups, c):
