@@ -11,7 +11,7 @@ import pytest
 
 from vade_tf.cli import train
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.load import load
+from vade_tf.runs.folder import load
 from vade_tf.storage import UNFINISHED
 
 pytestmark = pytest.mark.usefixtures("eager_file")
@@ -118,15 +118,6 @@ def test_a_run_is_called_by_its_data_and_its_system(settings, name):
     config = TrainConfig(**settings, clusters=3)
     assert train.folder_name(config, sweep=False) == name
     assert train.folder_name(config, sweep=True) == f"{name}-sweep"
-
-
-@pytest.mark.parametrize(("plan", "last"), [("config", "metrics"), ("seeds", "summary"), ("clusters", "summary")])
-def test_what_is_finished_is_not_to_be_continued(plan, last, tmp_path):
-    assert train.resumable([tmp_path], "vade-tf train") == ""
-    (tmp_path / f"{plan}.json").touch()
-    assert train.resumable([tmp_path], "vade-tf train") == f"vade-tf train --resume {tmp_path} continues it"
-    (tmp_path / f"{last}.json").touch()
-    assert train.resumable([tmp_path], "vade-tf train") == f"{tmp_path} is finished"
 
 
 @pytest.mark.parametrize("share", [0.5, *(pytest.param(each, marks=pytest.mark.long) for each in (0.0, 0.9, 1.0))])

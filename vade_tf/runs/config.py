@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from vade_tf.data.named import DATASETS
 from vade_tf.errors import InputError, outlier_share
 from vade_tf.systems import SYSTEMS
-from vade_tf.training.settings import AUTO, METHODS, NARROW, RECIPES, Resolved, Settings, expert, option
+from vade_tf.training.settings import AUTO, NARROW, RECIPES, Resolved, Settings, expert, option
 
 MAX_RUNS = 1000  # of a study
 MODELS = ("vade", *SYSTEMS)
@@ -82,12 +82,6 @@ class TrainConfig(Settings):
         of_files=True,
         expert=True,
     )
-    init: str = option(
-        None,
-        "start; auto: by the kind of the rows (docs/training.md); gmm, kmeans, spectral: of the code; or a .npy file "
-        "with a group of each row, -1 unknown, or probabilities [n, K]",
-        expert=True,
-    )
     hints: str | None = option(None, ".npy with the known group of each row, -1: unknown; semi-supervised", path=True)
     require_full: bool = option(False, "fail rather than train on the bundled 5,000 MNIST digits offline", expert=True)
     limit: int | None = option(None, "use a random subset of this many rows", least=1)
@@ -121,7 +115,6 @@ class TrainConfig(Settings):
             object.__setattr__(self, "dataset", "mnist")
         super().__post_init__()
         self._check_rows()
-        self._check_init()
         if self.outliers is not None:
             outlier_share(self.outliers, "outliers")
         if self.model != "vade":
@@ -152,29 +145,10 @@ class TrainConfig(Settings):
         names += ["distribute"] if self.distribute != "none" else []
         names += ["pretrained"] if self.pretrained is not None and not SYSTEMS[self.model].pretrains else []
         if names:
-            raise InputError(
-                names[0], f"no such value with {self.model}", repr(getattr(self, names[0])), "leave it out"
-            )
-
-    @property
-    def init_file(self) -> str | None:
-        """The file of the start; None where `init` is a name."""
-        return None if self.init in METHODS else self.init
-
-    def _check_init(self) -> None:
-        """Raises InputError where `init` is no start, or a file that does not go with another setting."""
-        if self.init_file is None:
-            return
-        if not self.init.endswith(".npy"):
-            raise InputError("init", f"one of {', '.join(METHODS)}, or a .npy file", repr(self.init))
-        if self.limit is not None or self.clusters == AUTO or self.model != "vade" or self.distribute == "multiworker":
-            expected = "a name beside limit, clusters auto, other systems and several machines"
-            raise InputError("init", expected, repr(self.init), "a file has one entry for each row")
+            raise InputError(names[0], f"none with {self.model}", repr(getattr(self, names[0])), "leave it out")
 
     def resolve(self, n: int, features: int = NARROW, **more) -> Resolved:
         """The settings of the fit to n rows [n, features], with all that depends on the rows written out."""
-        if self.init_file is not None:
-            return replace(self, init=AUTO).resolve(n, features, **more)
         if self.model != "vade":
             more = {"learns_variance": more.get("learns_variance", True), **vars(SYSTEMS[self.model])}
         return replace(super().resolve(n, features, **more), restart=self.restart)
@@ -199,15 +173,13 @@ def cluster_counts(text: str) -> range:
     Raises:
         InputError: neither a number nor a range.
     """
+    low, *more = text.split(":")
     try:
-        low, *more = map(int, text.split(":"))
-        high, step = {0: (low, 1), 1: (*more, 1), 2: tuple(more)}[len(more)]
-        counts = range(low, high + 1, step)
-    except (KeyError, ValueError):
+        if not more:
+            return range(int(low), int(low) + 1)
+        counts = range(int(low), int(more[0]) + 1, *map(int, more[1:]))
+    except (TypeError, ValueError):
         counts = range(0)
-    several = ":" in text
-    if not several and len(counts) == 1:
-        return counts
     if not 1 < len(counts) <= MAX_RUNS or counts[0] < 1:
         raise InputError("clusters", "a number, a range such as 5:20 or 5:20:5, or auto", repr(text))
     return counts
