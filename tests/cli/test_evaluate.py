@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -113,20 +111,6 @@ def test_a_damaged_file_is_named(copy, name, damage, capsys):
     assert ("a finished run" if (name, damage) == ("metrics.json", "gone") else name) in err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "blamed"),
-    [
-        (["{tmp}/nowhere"], "run: expected a run folder"),
-        (["{run}", "--data", "{tmp}/x.npy"], "--data: expected an existing file"),
-    ],
-)
-def test_a_mistake_is_one_line_and_exit_code_2(trained, tmp_path, capsys, arguments, blamed):
-    code, out, err = call(capsys, *(a.format(run=trained, tmp=tmp_path) for a in arguments))
-    assert (code, out, len(err.splitlines())) == (2, "", 1)
-    assert err.startswith(f"evaluate.py: {blamed}")
-    assert not list(tmp_path.iterdir())
-
-
 def test_other_rows_have_to_fit_the_run(trained, data, tmp_path):
     run, model = Run.open(trained), load(trained)
     with np.load(data) as arrays:
@@ -155,16 +139,3 @@ def test_data_that_moved_or_changed(copy, data, tmp_path):
         np.savez(tmp_path / "gone.npz", x=arrays["x"][::-1], y=arrays["y"])
     with pytest.raises(InputError, match="36 other rows"):
         load_rows(Run.open(copy), model)
-
-
-@pytest.mark.long
-def test_figures_that_are_not_drawn_need_no_matplotlib(trained):
-    """In a process of its own, where nothing has loaded it yet."""
-    program = (
-        "import sys; sys.modules['matplotlib'] = None; from vade_tf.cli.finished import evaluate; "
-        f"codes = [evaluate([{str(trained)!r}, *more]) for more in (['--no-figures', '--json'], [])]; "
-        "raise SystemExit(codes != [0, 2])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    assert "pip install 'vade-tf[reports]' brings it" in done.stderr

@@ -90,36 +90,6 @@ def test_help_fits_two_screens_and_help_all_names_every_setting(monkeypatch, cap
         assert f"--{name.replace('_', '-')} " in shown
 
 
-@pytest.mark.parametrize(
-    ("settings", "more", "expected"),
-    [
-        ({"clusters": "4"}, {}, (None, [], 4)),
-        ({"clusters": "2:6:2"}, {}, ("clusters", [2, 4, 6], 2)),
-        ({"clusters": "auto", "seed": 3}, {"seeds": 2}, ("seeds", [3, 4], "auto")),
-        ({"clusters": "4"}, {"restarts": 2}, ("restarts", [0, 1], 4)),
-    ],
-)
-def test_several_seeds_restarts_or_clusters_are_a_study(settings, more, expected):
-    options = train.argparse.Namespace(**{"seeds": 1, "restarts": 1, **more})
-    config, kind, values = train.plan({"data": "x.npy", **settings}, options)
-    assert (kind, values, config.clusters) == expected
-
-
-@pytest.mark.parametrize(
-    ("settings", "name"),
-    [
-        ({"dataset": "mnist"}, "mnist"),
-        ({"dataset": "mnist", "model": "dec"}, "mnist-dec"),
-        ({"data": "a/b.csv"}, "b"),
-        ({"data": "a/images/"}, "images"),
-    ],
-)
-def test_a_run_is_called_by_its_data_and_its_system(settings, name):
-    config = TrainConfig(**settings, clusters=3)
-    assert train.folder_name(config, sweep=False) == name
-    assert train.folder_name(config, sweep=True) == f"{name}-sweep"
-
-
 @pytest.mark.parametrize("share", [0.5, *(pytest.param(each, marks=pytest.mark.long) for each in (0.0, 0.9, 1.0))])
 def test_a_full_disk_is_one_line_and_nothing_is_lost(share, rows, undisturbed, tmp_path, monkeypatch, capsys):
     weights, files = undisturbed

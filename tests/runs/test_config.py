@@ -83,21 +83,6 @@ def test_few_rows_get_narrower_networks_unless_the_widths_are_given(n, more):
     assert less == TrainConfig(clusters=1, model="dec").resolve(n).hidden  # a comparison is one of equal networks
 
 
-@pytest.mark.parametrize(
-    ("n", "features", "hidden"),
-    [
-        (5000, 64, (500, 500, 2000)),
-        (2500, 64, (250, 250, 1000)),
-        (500, 64, (50, 50, 200)),
-        (100, 64, (50, 50, 200)),
-        (100, 63, (128, 128)),
-        (10**6, 63, (128, 128)),
-    ],
-)
-def test_the_widths_are_those_of_the_paper_or_a_share_of_them_from_a_tenth_up(n, features, hidden):
-    assert Settings(clusters=1).resolve(n, features).hidden == hidden
-
-
 @given(st.integers(1, 20_000), st.integers(1, 512), st.sampled_from([8, 784]), st.booleans(), st.booleans())
 def test_an_epoch_makes_its_updates_of_the_rows_that_it_is_trained_on(n, size, features, learns_variance, alone):
     config = TrainConfig(clusters=1, batch_size=size, model="vade" if alone else "dec")
@@ -135,15 +120,6 @@ def test_groups_of_many_images_are_sharpened_where_nothing_else_is_said():
         assert lengths(**said)[3] == 0
     assert lengths(distribute="mirrored")[3] == 0
     assert lengths(model="dec")[3] == lengths(model="dec", self_train_epochs=0)[3] == 0
-
-
-def test_nothing_is_held_on_to_at_weight_0():
-    """Else groups would be found anew, and training begun anew, for groups that the loss does not know."""
-    resolved = Settings(clusters=3, guide_weight=0.0).resolve(60_000, 784, sharpens=True)
-    assert (resolved.guide_epochs, resolved.self_train_epochs) == (0, 0)
-    asked = Settings(clusters=3, guide_weight=0.0, guide_epochs=9).resolve(60_000, 784)
-    assert asked.guide_epochs == 0
-    assert Settings(clusters=3).resolve(60_000, 784, sharpens=True).self_train_epochs > 0
 
 
 def test_cluster_counts_of_a_number_and_of_a_range():

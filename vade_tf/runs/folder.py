@@ -126,10 +126,6 @@ class Run:
             raise InputError(argument, "a whole run folder of this version", f"{file} ({error})") from error
 
     @property
-    def finished(self) -> bool:
-        return (self.path / "metrics.json").exists()
-
-    @property
     def data(self) -> dict:
         """data.json: what the run began with.
 
@@ -150,7 +146,7 @@ class Run:
         Raises:
             InputError: the run is not finished, or the file is damaged.
         """
-        if not self.finished:
+        if not (self.path / "metrics.json").exists():
             raise InputError("run", "a finished run", str(self.path), "resume it")
         return {**dict.fromkeys((*SCORES, *BOUND)), **read_json(self.path / "metrics.json", METRICS)}
 

@@ -7,8 +7,10 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
+
 from vade_tf.errors import InputError
-from vade_tf.storage import Busy, locked, remove_unfinished
+from vade_tf.storage import remove_unfinished
 
 LOCK = ".lock"
 FOLDERS = ("checkpoints", "export", "tensorboard", "figures")  # in that of a run
@@ -98,9 +100,9 @@ def held(folder: Path, argument: str) -> Iterator[None]:
         if place.is_symlink():
             raise InputError(argument, "a folder without links in it", str(place), "remove the link")
     try:
-        with locked(folder / LOCK):
+        with filelock.FileLock(folder / LOCK, timeout=0):
             for place in (folder, folder / "checkpoints", folder / "export", *folder.glob("tensorboard/*")):
                 remove_unfinished(place)
             yield
-    except Busy as error:
+    except filelock.Timeout as error:
         raise InputError(argument, "a folder that no other process trains in", str(folder), "wait for it") from error
