@@ -40,8 +40,8 @@ class Parser(argparse.ArgumentParser):
         """An error in the words of the command line: the argument that it begins with is shown as its flag."""
         if isinstance(error, InputError):
             name, colon, rest = str(error).partition(":")  # an argument may be "data: FILE"
-            known = name in {action.dest for action in self._actions if action.option_strings}
-            return (f"--{name.replace('_', '-')}" if known else name) + colon + rest
+            flag = f"--{name.replace('_', '-')}"
+            return (flag if flag in self._option_string_actions else name) + colon + rest
         if isinstance(error, ModuleNotFoundError):
             missing = (error.name or "").partition(".")[0]  # of matplotlib.figure it is matplotlib
             extra = f"; pip install 'vade-tf[{EXTRAS[missing]}]' brings it" if missing in EXTRAS else ""
