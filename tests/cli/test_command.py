@@ -46,7 +46,7 @@ def ended(error, prog="vade-tf train", resumable=str) -> int:
         (ModuleNotFoundError("no", name="matplotlib.figure"), 2, "matplotlib is not installed; pip install"),
         (MemoryError("3 GB"), 2, "MemoryError: 3 GB; go on"),
         (DivergedError("the loss became nan"), 1, "the loss became nan; go on"),
-        (ClusterError("distribute: another worker has stopped"), 75, "distribute: another worker"),
+        (ClusterError("distribute: another worker has stopped"), 75, "--distribute: another worker"),
     ],
 )
 def test_what_goes_wrong_is_one_line_in_flags(error, code, line, capsys):

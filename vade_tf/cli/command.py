@@ -38,7 +38,7 @@ class Parser(argparse.ArgumentParser):
 
     def worded(self, error: BaseException) -> str:
         """An error in the words of the command line: the argument that it begins with is shown as its flag."""
-        if isinstance(error, InputError):
+        if isinstance(error, InputError | ClusterError):
             name, colon, rest = str(error).partition(":")  # an argument may be "data: FILE"
             flag = f"--{name.replace('_', '-')}"
             return (flag if flag in self._option_string_actions else name) + colon + rest
@@ -46,7 +46,7 @@ class Parser(argparse.ArgumentParser):
             missing = (error.name or "").partition(".")[0]  # of matplotlib.figure it is matplotlib
             extra = f"; pip install 'vade-tf[{EXTRAS[missing]}]' brings it" if missing in EXTRAS else ""
             return f"{missing} is not installed{extra}"
-        if isinstance(error, ValueError | OSError | DivergedError | ClusterError):
+        if isinstance(error, ValueError | OSError | DivergedError):
             return cited(error)
         return f"{type(error).__name__}: {cited(error)}"
 
