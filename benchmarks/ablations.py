@@ -26,8 +26,7 @@ from sklearn.manifold import TSNE
 from sklearn.mixture import GaussianMixture
 
 from vade_tf import TrainConfig, metrics, resume, train
-from vade_tf.runs.folder import Run
-from vade_tf.runs.load import load
+from vade_tf.runs.folder import Run, load
 from vade_tf.runs.rows import load_rows
 from vade_tf.runs.study import pretrained_codes
 from vade_tf.seeding import subset

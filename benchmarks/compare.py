@@ -77,8 +77,7 @@ def row_of(path: Path, pretrain_seconds: float) -> dict:
     """A row of the CSV from a finished run; the time of a shared autoencoder counts for each that starts from it."""
     from vade_tf import metrics
     from vade_tf.report import evaluation
-    from vade_tf.runs.folder import Run
-    from vade_tf.runs.load import load
+    from vade_tf.runs.folder import Run, load
     from vade_tf.runs.rows import load_rows
 
     run, model = Run.open(path), load(path)

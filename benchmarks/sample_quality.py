@@ -21,8 +21,7 @@ from sklearn.svm import SVC
 
 from vade_tf import metrics
 from vade_tf.data import pipeline
-from vade_tf.runs.folder import Run
-from vade_tf.runs.load import load
+from vade_tf.runs.folder import Run, load
 from vade_tf.runs.rows import load_rows
 
 RESULTS = frame.RESULTS / "sample_quality.csv"

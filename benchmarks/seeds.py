@@ -90,7 +90,7 @@ def table(rows: list[dict]) -> str:
     """The README's table: mean, spread and extremes of ACC over the seeds, in percent."""
     import numpy as np
 
-    from vade_tf.runs import selection
+    from vade_tf.runs import study
 
     lines = [
         "| data | recipe (epochs) | seeds | ACC mean ± std | worst | best | chosen without labels | NMI | published |",
@@ -102,7 +102,7 @@ def table(rows: list[dict]) -> str:
         nmi = 100 * np.mean([float(row["nmi"]) for row in runs])
         chosen = ""
         if all(row["agreement"] for row in runs):
-            best = selection.most_agreed([{name: float(row[name]) for name in ("agreement", "elbo")} for row in runs])
+            best = study.most_agreed([{name: float(row[name]) for name in ("agreement", "elbo")} for row in runs])
             chosen = f"{acc[best]:.2f}"
         dataset, n, recipe, pretrain, epochs, flags = line
         shown = f"{recipe} ({pretrain} + {epochs})" + (f" `{flags}`" if flags else "")

@@ -1,14 +1,12 @@
-"""A file is whole or not there, nobody else's file is touched, and one process at a time holds a lock."""
+"""A file is whole or not there, nobody else's file is touched."""
 
 import errno
 import os
 import stat
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from vade_tf.storage import Busy, locked, remove_unfinished, whole, whole_path, write_whole
+from vade_tf.storage import remove_unfinished, whole, whole_path, write_whole
 
 
 def test_what_is_interrupted_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -74,20 +72,3 @@ def test_only_what_a_writer_left_is_removed(tmp_path):
         (tmp_path / name).touch()
     remove_unfinished(tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == own
-
-
-def test_one_at_a_time_holds_a_lock_and_who_waits_gets_it(tmp_path):
-    inside = threading.Event()
-
-    def wait():
-        with locked(tmp_path / ".lock", wait=True):
-            inside.set()
-
-    with ThreadPoolExecutor(1) as pool:
-        with locked(tmp_path / ".lock"):
-            waiting = pool.submit(wait)
-            assert not inside.wait(0.2)
-            with pytest.raises(Busy), locked(tmp_path / ".lock"):
-                pass
-        waiting.result(60)
-    assert inside.is_set()

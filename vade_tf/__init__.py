@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vade_tf.model.vade import VaDE
     from vade_tf.plot import write_report
     from vade_tf.runs.config import TrainConfig
-    from vade_tf.runs.load import load, load_schema
+    from vade_tf.runs.folder import load, load_schema
     from vade_tf.runs.train import resume, train
     from vade_tf.serving.client import Served
     from vade_tf.serving.export import export
@@ -54,8 +54,8 @@ _HOMES = {
     "export": "serving.export",
     "fit": "training.recipe",
     "guide": "training.guidance",
-    "load": "runs.load",
-    "load_schema": "runs.load",
+    "load": "runs.folder",
+    "load_schema": "runs.folder",
     "plot": "plot",  # the module itself
     "pretrain": "training.autoencoder",
     "register": "model.likelihood",

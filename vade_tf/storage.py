@@ -1,8 +1,7 @@
 """Files that are whole or not there, also after a kill, a full disk or a power cut.
 
 Each is written under a new name beside it and then renamed; where something goes wrong nothing of it is left. What a
-kill leaves is called as `UNFINISHED` has it, see `remove_unfinished`. Locks are those of the operating system, which
-lets go of them when a process ends, however it does.
+kill leaves is called as `UNFINISHED` has it, see `remove_unfinished`.
 """
 
 import os
@@ -13,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
-
-import filelock
 
 UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.unfinished")  # the names that `_unfinished` gives
 
@@ -63,7 +60,7 @@ def write_whole(path: Path, content) -> None:
 
 
 @contextmanager
-def writing(path: Path, argument: str = "") -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
     """Gives an OSError that names no file, such as that of a full disk, the name of the file that is written."""
     try:
         yield
@@ -82,26 +79,3 @@ def remove_unfinished(folder: Path) -> None:
     for file in folder.glob(".*.unfinished"):
         if UNFINISHED.fullmatch(file.name):
             shutil.rmtree(file, ignore_errors=True) if file.is_dir() and not file.is_symlink() else file.unlink()
-
-
-class Busy(Exception):
-    """Another process holds the lock."""
-
-
-@contextmanager
-def locked(file: Path, wait: bool = False) -> Iterator[None]:
-    """Keeps a file locked for this process.
-
-    Args:
-        file: made where it is not there.
-        wait: for a process that holds it.
-
-    Raises:
-        Busy: another process holds it.
-    """
-    try:
-        lock = filelock.FileLock(file, timeout=-1 if wait else 0).acquire()
-    except filelock.Timeout as error:
-        raise Busy(str(file)) from error
-    with lock:
-        yield

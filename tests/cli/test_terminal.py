@@ -97,10 +97,10 @@ def test_every_number_stands_under_its_name():
     for expected in (
         "ACC NMI ARI 0.9000 0.8000 0.7000",
         "ELBO -9.00 nats a row (distortion 8.00, rate_z 1.00)",
-        "mean std min max",
+        "2 seeds mean std min max",
         "ACC 0.1000 0.2000 0.3000 0.4000",
         "K STRENGTH ELBO ACC",
-        "2 * 0.7000 -9.00 0.5000",
+        "2 * 0.7000 -9.0000 0.5000",
         "* recommended: 2 clusters, w",
     ):
         assert expected.split() in lines

@@ -11,7 +11,7 @@ import pytest
 
 from vade_tf.cli import train
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.load import load
+from vade_tf.runs.folder import load
 from vade_tf.storage import UNFINISHED
 
 pytestmark = pytest.mark.usefixtures("eager_file")
@@ -88,45 +88,6 @@ def test_help_fits_two_screens_and_help_all_names_every_setting(monkeypatch, cap
     shown = capsys.readouterr().out
     for name in TrainConfig.__dataclass_fields__:
         assert f"--{name.replace('_', '-')} " in shown
-
-
-@pytest.mark.parametrize(
-    ("settings", "more", "expected"),
-    [
-        ({"clusters": "4"}, {}, (None, [], 4)),
-        ({"clusters": "2:6:2"}, {}, ("clusters", [2, 4, 6], 2)),
-        ({"clusters": "auto", "seed": 3}, {"seeds": 2}, ("seeds", [3, 4], "auto")),
-        ({"clusters": "4"}, {"restarts": 2}, ("restarts", [0, 1], 4)),
-    ],
-)
-def test_several_seeds_restarts_or_clusters_are_a_study(settings, more, expected):
-    options = train.argparse.Namespace(**{"seeds": 1, "restarts": 1, **more})
-    config, kind, values = train.plan({"data": "x.npy", **settings}, options)
-    assert (kind, values, config.clusters) == expected
-
-
-@pytest.mark.parametrize(
-    ("settings", "name"),
-    [
-        ({"dataset": "mnist"}, "mnist"),
-        ({"dataset": "mnist", "model": "dec"}, "mnist-dec"),
-        ({"data": "a/b.csv"}, "b"),
-        ({"data": "a/images/"}, "images"),
-    ],
-)
-def test_a_run_is_called_by_its_data_and_its_system(settings, name):
-    config = TrainConfig(**settings, clusters=3)
-    assert train.folder_name(config, sweep=False) == name
-    assert train.folder_name(config, sweep=True) == f"{name}-sweep"
-
-
-@pytest.mark.parametrize(("plan", "last"), [("config", "metrics"), ("seeds", "summary"), ("clusters", "summary")])
-def test_what_is_finished_is_not_to_be_continued(plan, last, tmp_path):
-    assert train.resumable([tmp_path], "vade-tf train") == ""
-    (tmp_path / f"{plan}.json").touch()
-    assert train.resumable([tmp_path], "vade-tf train") == f"vade-tf train --resume {tmp_path} continues it"
-    (tmp_path / f"{last}.json").touch()
-    assert train.resumable([tmp_path], "vade-tf train") == f"{tmp_path} is finished"
 
 
 @pytest.mark.parametrize("share", [0.5, *(pytest.param(each, marks=pytest.mark.long) for each in (0.0, 0.9, 1.0))])

@@ -8,7 +8,7 @@ from vade_tf import VaDEClusterer, metrics
 from vade_tf.errors import InputError
 from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig
-from vade_tf.runs.load import load
+from vade_tf.runs.folder import load
 from vade_tf.serving.client import Served
 from vade_tf.serving.export import export
 

@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 
 from vade_tf.cli.main import main
-from vade_tf.runs.folder import Run
-from vade_tf.runs.load import load
+from vade_tf.runs.folder import Run, load
 
 pytestmark = pytest.mark.usefixtures("loaded_once")
 

@@ -18,8 +18,7 @@ from vade_tf.model import choice
 from vade_tf.report.evaluation import load_rows
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run
-from vade_tf.runs.load import load
+from vade_tf.runs.folder import Run, load
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,7 @@ from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.report import evaluation as report_rows
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run
-from vade_tf.runs.load import load
+from vade_tf.runs.folder import Run, load
 from vade_tf.training.reporter import Silent
 
 pytestmark = pytest.mark.usefixtures("eager_file", "loaded_once")

@@ -1,5 +1,7 @@
 """assignments.csv, and how tables are written: one row a row, in their order; what a model says of it, and its rank."""
 
+import os
+
 import keras
 import numpy as np
 import pandas
@@ -7,11 +9,12 @@ import pyarrow.parquet
 import pytest
 
 from vade_tf.cli.main import main
+from vade_tf.errors import InputError
 from vade_tf.report import evaluation
-from vade_tf.runs import assignments, output
+from vade_tf.runs import assignments
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.load import load
+from vade_tf.runs.folder import load
 from vade_tf.runs.rows import numbers_of
 from vade_tf.systems.models import Clustering, StudentT
 
@@ -106,25 +109,26 @@ def blocks():
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_table_is_read_back_as_it_was_written(tmp_path, kind):
     file = tmp_path / f"x.{kind}"
-    output.write(file, blocks())
+    assignments.write(file, blocks())
     expected = pandas.concat(blocks(), ignore_index=True)
     if kind == "parquet":
         found = pandas.read_parquet(file)
         assert pyarrow.parquet.ParquetFile(file).num_row_groups == 2
     else:
         found = pandas.read_csv(file, keep_default_na=False, dtype={"n": "i4", "p": "f4"})
-    pandas.testing.assert_frame_equal(found, expected, check_exact=True)
+    pandas.testing.assert_frame_equal(found.astype({"name": object}), expected, check_exact=True)
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_table_that_fails_half_way_is_not_there(tmp_path, kind):
+def test_a_table_that_fails_half_way_leaves_the_file_as_it_was(tmp_path, kind):
     def broken():
         yield from blocks()
         raise KeyboardInterrupt
 
+    (tmp_path / f"x.{kind}").write_text("of before")
     with pytest.raises(KeyboardInterrupt):
-        output.write(tmp_path / f"x.{kind}", broken())
-    assert list(tmp_path.iterdir()) == []
+        assignments.write(tmp_path / f"x.{kind}", broken())
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(f"x.{kind}", "of before")]
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
@@ -140,10 +144,8 @@ def test_texts_are_called_as_in_training(tmp_path, capsys, kind):
     assert main(["predict", str(tmp_path / "run"), "--data", str(file)]) == 0
     assert [line.split(",")[0] for line in capsys.readouterr().out.splitlines()] == ["doc", *table["doc"]]
     table[["saying"]].to_csv(tmp_path / "bare.csv", index=False)  # rows without names are numbered
-    table.assign(doc=[None, *table["doc"][1:]]).to_csv(tmp_path / "some.csv", index=False)  # of which one is missing
-    for name in ("bare", "some"):
-        assert main(["predict", str(tmp_path / "run"), "--data", str(tmp_path / f"{name}.csv")]) == 0
-        assert capsys.readouterr().out.startswith("row,cluster,confidence\n0,")
+    assert main(["predict", str(tmp_path / "run"), "--data", str(tmp_path / "bare.csv")]) == 0
+    assert capsys.readouterr().out.startswith("row,cluster,confidence\n0,")
 
 
 def test_the_code_of_a_system_without_a_bound_is_what_its_head_reads(rng):
@@ -155,21 +157,35 @@ def test_the_code_of_a_system_without_a_bound_is_what_its_head_reads(rng):
     np.testing.assert_allclose(np.stack(list(found.values()), axis=1), 2 * x + 1, rtol=1e-5, atol=1e-6)
 
 
-def test_an_evaluation_of_some_rows_says_how_many_of_them_were_seen_and_of_how_many_they_are(partial, monkeypatch):
-    monkeypatch.setattr(evaluation, "MAX_NUMBERS", 1)
-    monkeypatch.setattr(evaluation, "MIN_ROWS", 40)
-    monkeypatch.setattr(evaluation, "evaluate", lambda *given, **more: {"n": 40})
-    result = evaluation.evaluate_run(partial[0]).result
-    assert (result["seen_in_training"], result["drawn_from"]) == (40, 80)
+def test_a_link_is_kept_and_a_pipe_is_written_to(tmp_path):
+    (tmp_path / "real.csv").write_text("of before")
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    assignments.write((tmp_path / "link.csv").resolve(), [pandas.DataFrame({"a": [1]})])
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").read_text() == "a\n1\n"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    assignments.write(tmp_path / "pipe", [pandas.DataFrame({"a": [1]})])
+    assert os.read(reader, 9) == b"a\n1\n"
+    os.close(reader)
 
 
-def test_as_many_rows_are_evaluated_as_keep_what_a_system_without_a_code_says_of_them_in_memory(
-    rows, tmp_path, monkeypatch
-):
-    training.train(TrainConfig.create(data=str(rows), model="kmeans", clusters=3), tmp_path / "run")
-    monkeypatch.setattr(evaluation, "MAX_NUMBERS", 40 * (6 + 3))  # its features and its three clusters
-    monkeypatch.setattr(evaluation, "MIN_ROWS", 1)
-    monkeypatch.setattr(evaluation, "evaluate", lambda *given, **more: {})
-    some = evaluation.evaluate_run(tmp_path / "run")
-    assert some.found.m.size + some.found.log_gamma.size == evaluation.MAX_NUMBERS
-    assert len(some.dataset.x) == 40
+def test_a_name_of_another_kind_is_refused(tmp_path):
+    for name in ("o.tsv", "o.csv.gz", "o"):
+        with pytest.raises(InputError, match=r"^out: "):
+            assignments.check_ending(tmp_path / name)
+    for name in ("o.csv", "o.CSV", "o.parquet", "o.h5ad"):
+        assignments.check_ending(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ([None, None], ["x", None], [None, None, "x", None]),
+        (["0", 1, "?"], ["1"], ["0", "1", "?", "1"]),
+    ],
+)
+def test_a_column_of_parquet_holds_the_cells_of_every_block(tmp_path, first, second, expected):
+    assignments.write(tmp_path / "x.parquet", [pandas.DataFrame({"a": each}) for each in (first, second)])
+    found = pyarrow.parquet.read_table(tmp_path / "x.parquet")["a"].to_pylist()
+    assert found == expected

@@ -1,9 +1,7 @@
 """Settings: recipes, checks, the way to JSON and back."""
 
-import dataclasses
 import json
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,9 +41,6 @@ def test_the_paper_recipe_knows_its_settings_for_a_data_set():
         ({"batch_size": -5}, "batch_size"),
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"init": "umap"}, "init"),
-        ({"init": "p.npy", "limit": 9}, "init"),
-        ({"init": "p.npy", "clusters": "auto"}, "init"),
-        ({"init": "p.npy", "model": "dec"}, "init"),
         ({"recipe": "best"}, "recipe"),
         ({"data": "a.npy", "dataset": "mnist"}, "data"),
         ({"dataset": "data/my.csv"}, "dataset"),
@@ -53,25 +48,13 @@ def test_the_paper_recipe_knows_its_settings_for_a_data_set():
         ({"data": "a.npy", "require_full": True}, "require_full"),
         ({"labels": "y.npy"}, "labels"),
         ({"seed": -1}, "seed"),
-        ({"seed": 2**31}, "seed"),
         ({"epochs": 2.5}, "epochs"),
-        ({"epochs": "3"}, "epochs"),
-        ({"clusters": True}, "clusters"),
-        ({"require_full": "no"}, "require_full"),
-        ({"require_full": 1}, "require_full"),
-        ({"learning_rate": "0.1"}, "learning_rate"),
         ({"guide_weight": -1.0}, "guide_weight"),
         ({"model": "dec", "self_train_epochs": 4}, "self_train_epochs"),
         ({"data": 3}, "data"),
-        ({"data": ""}, "data"),
-        ({"recipe": ["paper"]}, "recipe"),
         ({"hidden": (64, 0)}, "hidden"),
         ({"hidden": "64,wide"}, "hidden"),
-        ({"hidden": ()}, "hidden"),
-        ({"hidden": 64}, "hidden"),
         ({"data": "x.npy", "image_shape": "all"}, "image_shape"),
-        ({"image_shape": (28, 28)}, "image_shape"),
-        ({"learning_rate": np.inf}, "learning_rate"),
         ({"epoch": 3}, "config"),
     ],
 )
@@ -79,12 +62,6 @@ def test_what_cannot_be_used_is_named(settings, argument):
     with pytest.raises(InputError) as refused:
         TrainConfig.create(**settings)
     assert refused.value.argument == argument
-
-
-def test_numbers_and_paths_of_other_types_are_taken_as_what_they_are(tmp_path):
-    config = TrainConfig(data=tmp_path / "x.npy", clusters=np.int64(5), learning_rate=np.float32(0.5))
-    assert (config.data, config.clusters, config.learning_rate) == (str(tmp_path / "x.npy"), 5, 0.5)
-    assert TrainConfig.of(json.loads(config.to_json())) == config
 
 
 @pytest.mark.parametrize(
@@ -97,13 +74,6 @@ def test_the_shape_of_images_in_every_form(given, shape):
     assert TrainConfig.of(json.loads(config.to_json())) == config
 
 
-@pytest.mark.parametrize("hidden", ["64,32", [64, 32], (64, 32), np.array([64, 32])])
-def test_widths_in_every_form(hidden):
-    config = TrainConfig(data="x.npy", hidden=hidden)
-    assert config.hidden == (64, 32)
-    assert TrainConfig.of(json.loads(config.to_json())) == config
-
-
 @given(st.integers(1, 100_000), st.integers(0, 1000))
 def test_few_rows_get_narrower_networks_unless_the_widths_are_given(n, more):
     less, wider = (TrainConfig(clusters=1).resolve(rows).hidden for rows in (n, n + more))
@@ -111,21 +81,6 @@ def test_few_rows_get_narrower_networks_unless_the_widths_are_given(n, more):
     assert less == (500, 500, 2000) or n < 5000
     assert TrainConfig(clusters=1, hidden=(7, 3)).resolve(n).hidden == (7, 3)
     assert less == TrainConfig(clusters=1, model="dec").resolve(n).hidden  # a comparison is one of equal networks
-
-
-@pytest.mark.parametrize(
-    ("n", "features", "hidden"),
-    [
-        (5000, 64, (500, 500, 2000)),
-        (2500, 64, (250, 250, 1000)),
-        (500, 64, (50, 50, 200)),
-        (100, 64, (50, 50, 200)),
-        (100, 63, (128, 128)),
-        (10**6, 63, (128, 128)),
-    ],
-)
-def test_the_widths_are_those_of_the_paper_or_a_share_of_them_from_a_tenth_up(n, features, hidden):
-    assert Settings(clusters=1).resolve(n, features).hidden == hidden
 
 
 @given(st.integers(1, 20_000), st.integers(1, 512), st.sampled_from([8, 784]), st.booleans(), st.booleans())
@@ -167,22 +122,6 @@ def test_groups_of_many_images_are_sharpened_where_nothing_else_is_said():
     assert lengths(model="dec")[3] == lengths(model="dec", self_train_epochs=0)[3] == 0
 
 
-def test_nothing_is_held_on_to_at_weight_0():
-    """Else groups would be found anew, and training begun anew, for groups that the loss does not know."""
-    resolved = Settings(clusters=3, guide_weight=0.0).resolve(60_000, 784, sharpens=True)
-    assert (resolved.guide_epochs, resolved.self_train_epochs) == (0, 0)
-    asked = Settings(clusters=3, guide_weight=0.0, guide_epochs=9).resolve(60_000, 784)
-    assert asked.guide_epochs == 0
-    assert Settings(clusters=3).resolve(60_000, 784, sharpens=True).self_train_epochs > 0
-
-
-def test_a_change_of_a_configuration_is_checked_as_well():
-    config = TrainConfig(data="x.npy", clusters=3)
-    assert dataclasses.replace(config, clusters=4) == TrainConfig(data="x.npy", clusters=4)
-    with pytest.raises(InputError, match="^clusters: expected"):
-        dataclasses.replace(config, clusters=0)
-
-
 def test_cluster_counts_of_a_number_and_of_a_range():
     assert list(cluster_counts("12")) == [12]
     assert list(cluster_counts("5:8")) == [5, 6, 7, 8]
@@ -190,13 +129,6 @@ def test_cluster_counts_of_a_number_and_of_a_range():
     for text in ("5:8:10", "many", "5:", "8:5", "0:3", "5:20:0", "5:9:1:1", "5:5"):
         with pytest.raises(InputError, match="^clusters: "):
             cluster_counts(text)
-
-
-def test_the_default_recipe_is_what_the_pages_say():
-    found = Settings(clusters=10).resolve(70_000, 784)
-    assert (found.schedule, found.learning_rate, found.adam_epsilon) == ("cosine", 2e-3, 1e-7)
-    assert (found.pretrain_epochs, found.epochs, found.guide_epochs, found.regroups) == (30, 10, 10, 3)
-    assert Settings(clusters=2).resolve(1000, 100).patience == 4
 
 
 def test_the_papers_learning_rate_falls_by_a_tenth_every_ten_epochs():

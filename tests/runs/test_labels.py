@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
 
-from vade_tf.runs import study, tensorboard
+from vade_tf.runs import study
 from vade_tf.runs import train as training
 from vade_tf.runs.config import MODELS, TrainConfig
 from vade_tf.runs.folder import SCORES
@@ -22,12 +22,7 @@ SMALL = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick(eager_file):
-    """No picture is drawn either: with one step an epoch that would be most of the time."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tensorboard.Views, "write", lambda *a: None)
-        yield
+pytestmark = pytest.mark.usefixtures("eager_file")
 
 
 def rows(system: str = "vade") -> np.ndarray:

@@ -1,14 +1,11 @@
-"""Where runs are: which folder is free for one, who trains in it, and which files are a run's own."""
+"""Where runs are: which folder is free for one, and who trains in it."""
 
-import json
-
-import numpy as np
 import pytest
 
 from vade_tf.errors import InputError
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
-from vade_tf.runs.location import belongs_to_run, check_unused, held, reserved
+from vade_tf.runs.location import check_unused, held, reserved
 from vade_tf.storage import write_whole
 
 CONFIG = TrainConfig(data="x.npy", clusters=2)
@@ -65,14 +62,3 @@ def test_nothing_is_written_through_a_link(tmp_path):
     (tmp_path / "run" / "checkpoints").symlink_to(tmp_path)
     with pytest.raises(InputError, match="checkpoints"), held(tmp_path / "run", "resume"):
         pass
-
-
-def test_the_files_of_runs_and_studies_are_theirs(tmp_path):
-    """As `train --restarts 2` leaves them: a plan, and runs in folders."""
-    study, run = tmp_path / "study", tmp_path / "study" / "restart-0"
-    run.mkdir(parents=True)
-    Run.create(run, CONFIG, DATA)
-    (study / "restarts.json").write_text(json.dumps({"values": [0, 1], "config": json.loads(CONFIG.to_json())}))
-    np.save(study / "mine.npy", np.ones(3))
-    assert all(map(belongs_to_run, (study / "restarts.csv", run / "metrics.csv", run / "export" / "1" / "x.csv")))
-    assert not any(map(belongs_to_run, (study / "mine.npy", tmp_path / "metrics.csv", run / "mine.csv")))

@@ -13,8 +13,7 @@ from vade_tf.cli import train
 from vade_tf.errors import InputError
 from vade_tf.runs import study
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run
-from vade_tf.runs.load import load
+from vade_tf.runs.folder import Run, load
 from vade_tf.runs.rows import load_rows
 from vade_tf.training.n_clusters import prediction_strength
 
@@ -121,3 +120,16 @@ def test_a_range_on_the_command_line_is_a_study_and_resume_knows_it(data, tmp_pa
     assert "* recommended: " in capsys.readouterr().out
     assert train.main(["--data", data, "--clusters", "2:3", "--seeds", "2"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_runs_that_collapsed_agree_with_nothing():
+    """Not with one another either: three of five would be the ones that others agree with most."""
+    one, good = np.zeros(12, int), np.arange(12) % 3
+    found = study.mean_ari([one, good, one, np.roll(good, 1), one])
+    np.testing.assert_allclose(found, [0, 0.25, 0, 0.25, 0])
+    np.testing.assert_array_equal(study.mean_ari([one, one]), [1, 1])  # where one cluster was asked for
+
+
+def test_the_largest_strong_k_is_recommended_or_else_the_strongest():
+    assert study.recommend([1, 4, 5, 6], [1.0, 0.9, 0.3, 0.1])[0] == 4
+    assert study.recommend([2, 3, 4], [0.4, 0.5, 0.3])[0] == 3

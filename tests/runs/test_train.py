@@ -1,23 +1,26 @@
-"""Other rows of the same number and width are told apart by their checksum, wherever a run folder meets data."""
+"""A run folder: what it holds, and whose data it goes on with.
 
+Other rows of the same number and width are told apart by their checksum, wherever a run folder meets data.
+"""
+
+import csv
 import dataclasses
+import json
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.preprocessing import normalize
 
+from vade_tf import metrics
 from vade_tf.data import dataset, observations
 from vade_tf.errors import InputError
 from vade_tf.report import evaluation as report
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.folder import Run
-from vade_tf.runs.location import held
+from vade_tf.runs.folder import Run, load
 from vade_tf.runs.rows import load_rows
-
-pytestmark = pytest.mark.usefixtures("eager_file")
+from vade_tf.serving.client import Served
 
 X = np.random.default_rng(0).normal(size=(20, 4)).astype("f4")
 
@@ -54,25 +57,6 @@ def test_a_run_goes_on_with_its_own_hints_alone(tmp_path):
     assert training.resume(run.path, export=False)["n"] == 20
 
 
-KINDS = {
-    "table": lambda rng: rng.normal(size=(60, 4)),
-    "images": lambda rng: np.outer(np.arange(60), np.ones(36)).reshape(60, 6, 6),
-    "rows": lambda rng: normalize(rng.normal(size=(60, 201))),
-    "texts": lambda rng: normalize(np.eye(4)[rng.integers(4, size=60)] + np.eye(4)[0]),
-}
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_run_says_what_its_rows_were_taken_for_and_goes_on_with_it_alone(rng, tmp_path, kind):
-    np.save(tmp_path / "x.npy", KINDS[kind](rng))
-    config = TrainConfig.create(data=str(tmp_path / "x.npy"), clusters=2, hidden=(8,), pretrain_epochs=1, epochs=1)
-    facts = training.identity(load_rows(config))
-    assert facts["kind"] == kind
-    run = Run.create(tmp_path / "run", config, {**facts, "kind": "something else"})
-    with pytest.raises(InputError, match="^resume: "):
-        training.resume(run.path)
-
-
 def test_an_autoencoder_is_lent_to_its_own_rows_alone(run, tmp_path):
     config = dataclasses.replace(run.config, pretrained=str(run.path))
     wide = tmp_path / "wide.npy"
@@ -81,17 +65,6 @@ def test_an_autoencoder_is_lent_to_its_own_rows_alone(run, tmp_path):
         with pytest.raises(InputError, match="^pretrained: "):
             training.train(dataclasses.replace(config, **changed), tmp_path / "other")
     assert not (tmp_path / "other").exists()
-
-
-def test_an_autoencoder_of_other_rows_is_refused_though_they_were_drawn_alike(tmp_path):
-    file = tmp_path / "x.npy"
-    np.save(file, X)
-    config = TrainConfig.create(data=str(file), clusters=2, hidden=(8,), limit=10, seed=3)
-    lent = Run.create(tmp_path / "run", config, training.identity(load_rows(config)))
-    for content, seed in ((X, 4), (X + 1, 3)):
-        np.save(file, content)
-        with pytest.raises(InputError, match="^pretrained: "):
-            training.train(dataclasses.replace(config, seed=seed, pretrained=str(lent.path)), tmp_path / "other")
 
 
 def test_a_run_is_evaluated_on_its_own_rows_alone(run):
@@ -124,13 +97,78 @@ def test_every_value_of_every_row_counts(row, column, swap):
     assert one["crc32"] != changed["crc32"]
 
 
-def test_a_run_that_another_process_trains_is_left_to_it(run):
-    """Two would write into one folder."""
-    with held(run.path, "resume"), pytest.raises(InputError, match="^resume: "):
-        training.resume(run.path)
-
-
 def test_a_run_that_was_copied_without_its_checkpoints_does_not_begin_anew(run):
     (run.path / "checkpoints").rmdir()
     with pytest.raises(InputError, match="^resume: "):
         training.resume(run.path)
+
+
+SMALL = {
+    "pretrain_epochs": 3,
+    "epochs": 4,
+    "guide_epochs": 3,
+    "regroups": 2,
+    "batch_size": 64,
+    "clusters": 3,
+    "learning_rate": 1e-3,
+    "hidden": (64, 32),
+}
+
+
+@pytest.fixture(scope="module")
+def bars(tmp_path_factory):
+    """Three groups of 8 x 8 images, in a file with labels: the path of an .npz."""
+    r = np.random.default_rng(0)
+    y = np.arange(300) % 3
+    images = np.zeros((300, 8, 8))
+    for i, c in enumerate(y):
+        images[i, 2 * c + 1 : 2 * c + 3, 1:7] = 1
+    x = np.clip(0.8 * images + r.uniform(0, 0.2, images.shape), 0, 1)
+    file = tmp_path_factory.mktemp("data") / "bars.npz"
+    np.savez(file, x=(255 * x).astype("u1"), y=y)
+    return str(file)
+
+
+@pytest.fixture(scope="module")
+def whole(bars, tmp_path_factory, as_a_fresh_process):
+    """A run that nobody disturbed."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    training.train(TrainConfig.create(data=bars, **SMALL), out)
+    return out
+
+
+def rows_of(out):
+    with (out / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        row.pop("seconds")
+    return rows
+
+
+def test_the_run_folder_holds_what_it_promises(bars, whole):
+    files = [p.relative_to(whole) for p in whole.rglob("*") if p.is_file()]
+    assert Served(whole / "export" / "1").predict(np.zeros((2, 64))).shape == (2, 3)
+    names = {str(file) for file in files if file.parts[0] not in ("tensorboard", "export")}
+    kept = {f"checkpoints/{name}.npz" for name in ("fingerprint", "pretrained", "seconds", "start", "partition")}
+    written = {"config.json", "data.json", "assignments.csv", "metrics.csv", "metrics.json", "model.keras"}
+    assert names == kept | written | {".lock"}
+    rows = rows_of(whole)
+    assert [(r["phase"], r["epoch"]) for r in rows] == [
+        *(("pretrain", str(e)) for e in (1, 2, 3)),
+        *(("fit", str(e)) for e in (1, 2, 3, 4)),
+    ]
+    assert all(0 <= float(r["acc"]) <= 1 for r in rows if r["phase"] == "fit")
+    assert float(rows[3]["loss"]) > -float(rows[3]["elbo"])  # guided
+    assert float(rows[6]["loss"]) == pytest.approx(-float(rows[6]["elbo"]))  # let go
+    result = json.loads((whole / "metrics.json").read_text())
+    with np.load(bars) as arrays:
+        probabilities = load(whole).predict(arrays["x"].reshape(300, -1), verbose=0)
+        groups = probabilities.argmax(axis=1)
+        assert result["acc"] == pytest.approx(metrics.accuracy(arrays["y"], groups))
+    table = np.loadtxt(whole / "assignments.csv", delimiter=",", skiprows=1)
+    assert (whole / "assignments.csv").read_text().startswith("row,cluster,confidence,log_density,typicality_rank\n")
+    np.testing.assert_array_equal(table[:, :2], np.stack([np.arange(300), groups], axis=1))
+    np.testing.assert_allclose(table[:, 2], probabilities.max(axis=1), atol=1e-3)
+    assert (result["n"], result["n_features"], result["n_clusters"]) == (300, 64, 3)
+    assert set(result["seconds"]) == {"pretrain", "init", "fit", "total"}
+    assert result["elbo"] == pytest.approx(-result["distortion"] - result["rate_z"] - result["rate_c"], rel=1e-5)

@@ -13,7 +13,7 @@ from vade_tf.data.files import load_file
 from vade_tf.errors import InputError
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.load import load
+from vade_tf.runs.folder import load
 from vade_tf.systems import dec, registry
 from vade_tf.training.settings import Settings
 

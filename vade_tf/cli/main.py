@@ -12,11 +12,10 @@ import signal
 import sys
 
 from vade_tf import __version__
-from vade_tf.cli import evaluate, export, predict, train
-from vade_tf.cli.command import Parser
-from vade_tf.cli.signals import leave
+from vade_tf.cli import finished, train
+from vade_tf.cli.command import Parser, leave
 
-COMMANDS = {"train": train.main, "evaluate": evaluate.main, "predict": predict.main, "export": export.main}
+COMMANDS = {"train": train.main, "evaluate": finished.evaluate, "predict": finished.predict, "export": finished.export}
 
 
 def main(argv: list[str] | None = None, prog: str = "vade-tf") -> int:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 from vade_tf.printing import Plain
 from vade_tf.training.reporter import PHASES, PhaseLines, Silent
 
 TERMS = ("distortion", "rate_z", "rate_w", "rate_c")
+SPREAD = ("mean", "std", "min", "max")
 
 
 class Terminal(Silent):
@@ -74,7 +74,7 @@ class Terminal(Silent):
                 self.console.print(self.progress.make_tasks_table([task]))
                 self.progress.remove_task(task.id)
 
-    def _print(self, text: str | Table) -> None:
+    def _print(self, text: str) -> None:
         self.console.print(text, highlight=False, soft_wrap=True)
 
     def _flush(self) -> None:
@@ -100,30 +100,19 @@ class Terminal(Silent):
 
     def seeds(self, summary: dict, out: str) -> None:
         """The table of a run over several seeds."""
-        table = _table(f"{len(summary['runs'])} seeds", ("", "mean", "std", "min", "max"))
+        self._print(f"{len(summary['runs'])} seeds" + "".join(f"{k:>11}" for k in SPREAD))
         for name in ("acc", "nmi", "ari", "elbo"):
             if name in summary:
-                table.add_row(name.upper(), *(f"{summary[name][k]:.4f}" for k in ("mean", "std", "min", "max")))
-        self._print(table)
+                self._print(f"{name.upper():<7}" + "".join(f"{summary[name][k]:>11.4f}" for k in SPREAD))
         self.say(f"selected without labels: seed {summary['selected']} (the others agree with it most)")
         self.say(f"written to {out}")
 
     def sweep(self, summary: dict, out: str) -> None:
         """The table of a run over several numbers of clusters, and the K recommended."""
-        names = ["strength", "elbo", *(["acc"] if summary["rows"][0]["acc"] is not None else [])]
-        table = _table(f"{summary['n']:,} rows", ("K", "", *(name.upper() for name in names)))
+        names = [name for name in ("strength", "elbo", "acc") if summary["rows"][0][name] is not None]
+        self._print(f"{summary['n']:,} rows\n{'K':>5}  " + "".join(f"{name.upper():>11}" for name in names))
         for row in summary["rows"]:
-            chosen = "*" if row["n_clusters"] == summary["n_clusters"] else ""
-            table.add_row(
-                str(row["n_clusters"]), chosen, *(f"{row[name]:.{2 if name == 'elbo' else 4}f}" for name in names)
-            )
-        self._print(table)
+            chosen = "*" if row["n_clusters"] == summary["n_clusters"] else " "
+            self._print(f"{row['n_clusters']:>5} {chosen}" + "".join(f"{row[name]:>11.4f}" for name in names))
         self.say(f"* recommended: {summary['n_clusters']} clusters, {summary['why']}")
         self.say(f"written to {out}: clusters.png, clusters.csv, summary.json")
-
-
-def _table(title: str, columns: tuple[str, ...]) -> Table:
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for column in columns:
-        table.add_column(column, justify="right" if column else "left", no_wrap=True)
-    return table

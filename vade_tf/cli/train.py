@@ -15,7 +15,7 @@ import os
 import shlex
 import sys
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vade_tf.cli.command import Parser, execute, starting, typed
@@ -24,7 +24,7 @@ from vade_tf.runs.config import MAX_RUNS, TrainConfig, cluster_counts
 from vade_tf.runs.location import PREFIXES, check_single, check_unfinished, check_unused, kind_of, reserved
 from vade_tf.training.settings import AUTO, RECIPES, Settings
 
-PLACE = ("out", "resume", "seeds", "restarts", "no_export", "quiet")  # flags that are no setting
+PLACE = ("out", "resume", "seeds", "restarts", "no_export", "quiet", "help_all")  # flags that are no setting
 LIKELIHOODS = ("auto", "bernoulli", "gaussian", "counts", "zinb")  # those that need no program of one's own
 TRAINING = {field.name for field in dataclasses.fields(Settings)} | {"model", "pretrained"}  # the others are of rows
 
@@ -96,23 +96,18 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf train") -> int:
     parser = build_parser(prog)
     settings = vars(parser.parse_args(argv))
     options = argparse.Namespace(**{name: settings.pop(name) for name in PLACE})
-    settings.pop("help_all")
     begun: list[Path] = []
-    return execute(parser, lambda: run(settings, options, prog, begun), lambda: resumable(begun, prog))
+    return execute(
+        parser, lambda: run(settings, options, prog, begun), lambda: resumable(begun[0], prog) if begun else ""
+    )
 
 
-def resumable(begun: list[Path], prog: str) -> str:
-    """How to go on after the work was cut short; "" where there is nothing to continue.
-
-    Args:
-        begun: the run folder, once it is known.
-        prog: the program as typed.
-    """
-    for folder in begun:
-        if (folder / ("summary.json" if kind_of(folder) else "metrics.json")).exists():
-            return f"{folder} is finished"
-        if kind_of(folder) or (folder / "config.json").exists():
-            return f"{typed(prog)} --resume {shlex.quote(str(folder))} continues it"
+def resumable(folder: Path, prog: str) -> str:
+    """How to go on after the work on a folder was cut short; "" where there is nothing to continue."""
+    if (folder / ("summary.json" if kind_of(folder) else "metrics.json")).exists():
+        return f"{folder} is finished"
+    if kind_of(folder) or (folder / "config.json").exists():
+        return f"{typed(prog)} --resume {shlex.quote(str(folder))} continues it"
     return ""
 
 
@@ -123,20 +118,20 @@ def run(settings: dict, options: argparse.Namespace, prog: str, begun: list[Path
     if options.resume is not None:
         if settings or options.out or options.seeds > 1 or options.restarts > 1:
             raise InputError("resume", "no other settings than those of the run folder", "some", "leave them out")
-        kind = kind_of(options.resume)
+        begun.append(folder := Path(options.resume))
+        kind = kind_of(folder)
         if kind is None:
-            check_unfinished(Path(options.resume))
-        begun.append(Path(options.resume))
-        _work(prog, options, kind, begun[0], lambda **common: _resume(begun[0], kind, **common))
+            check_unfinished(folder)
+        _work(prog, options, kind, folder)
         return
     config, kind, values = plan(settings, options)
     _check_paths(config, options.out)
-    with contextlib.ExitStack() as stack:
-        if options.out is None and config.distribute == "multiworker":
-            raise InputError("out", "one folder for all workers", "none", "name it")
-        name = folder_name(config, kind == "clusters")
-        begun.append(Path(options.out) if options.out else stack.enter_context(reserved(Path("runs"), name)))
-        _work(prog, options, kind, begun[0], lambda **common: _train(config, kind, values, begun[0], **common), config)
+    if options.out is None and config.distribute == "multiworker":
+        raise InputError("out", "one folder for all workers", "none", "name it")
+    name = folder_name(config, kind == "clusters")
+    with contextlib.nullcontext(Path(options.out)) if options.out else reserved(Path("runs"), name) as folder:
+        begun.append(folder)
+        _work(prog, options, kind, folder, config, values)
 
 
 def plan(settings: dict, options: argparse.Namespace) -> tuple[TrainConfig, str | None, list[int]]:
@@ -169,14 +164,14 @@ def _work(
     options: argparse.Namespace,
     kind: str | None,
     folder: Path,
-    work: Callable[..., dict],
     config: TrainConfig | None = None,
+    values: Sequence[int] = (),
 ) -> None:
-    """Load TensorFlow, do the work, and show what came of it."""
+    """Load TensorFlow, do the work, and show what came of it; without a configuration the folder's is continued."""
     from vade_tf.cli.terminal import Terminal
 
     with starting():
-        from vade_tf.runs import study  # noqa: F401  all that the work needs
+        from vade_tf.runs import study, train
         from vade_tf.runs.folder import Run
         from vade_tf.training import device
 
@@ -187,34 +182,21 @@ def _work(
 
     terminal = Terminal(evaluate=typed(prog, "evaluate"))
     with contextlib.nullcontext() if options.quiet else terminal as reporter:
-        result = work(reporter=reporter, export=not options.no_export)
+        common: dict = {"reporter": reporter, "export": not options.no_export}
+        if kind is None:
+            result = train.resume(folder, **common) if config is None else train.train(config, folder, **common)
+        elif config is None:
+            result = study.resume_study(folder, **common)
+        else:
+            result = study.train_study(kind, config, folder, values, **common)
         if kind == "clusters":
             figures.write_sweep(result, folder / "clusters.png")
     if result and not options.quiet:
         show: dict[str | None, Callable] = {"clusters": terminal.sweep, "seeds": terminal.seeds}
         show.get(kind, terminal.result)(result, str(folder))
-    if result.get("diverged"):
-        runs = ", ".join(str(folder / f"{PREFIXES[str(kind)]}{value}") for value in result["diverged"])
+    if kind is not None and result["diverged"]:
+        runs = ", ".join(str(folder / f"{PREFIXES[kind]}{value}") for value in result["diverged"])
         raise DivergedError(f"{runs}: training diverged, the others are finished; lower the learning rate")
-
-
-def _train(config: TrainConfig, kind: str | None, values: list[int], folder: Path, **common) -> dict:
-    from vade_tf.runs import study, train
-
-    if kind is None:
-        return train.train(config, folder, **common)
-    return study.train_study(kind, config, folder, values, **common)
-
-
-def _resume(folder: Path, kind: str | None, **common) -> dict:
-    from vade_tf.runs import study, train
-    from vade_tf.runs.folder import read_json
-
-    if kind is None:
-        return train.resume(folder, **common)
-    if kind == "clusters" and (folder / "summary.json").exists() and not (folder / "clusters.png").exists():
-        return read_json(folder / "summary.json")  # whose picture alone is missing
-    return study.resume_study(folder, **common)
 
 
 def folder_name(config: TrainConfig, sweep: bool) -> str:

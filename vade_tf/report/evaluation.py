@@ -14,14 +14,12 @@ from sklearn.metrics import silhouette_score
 
 from vade_tf import metrics
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.named import TEST_ROWS
 from vade_tf.data.rows import Rows
 from vade_tf.errors import InputError, warn_units
 from vade_tf.model.vade import VaDE
 from vade_tf.report import cards
-from vade_tf.runs.folder import BOUND, Run
-from vade_tf.runs.incoming import as_in_training, check_rows, with_names
-from vade_tf.runs.load import load_run
+from vade_tf.runs.folder import BOUND, Run, load_run
+from vade_tf.runs.incoming import check_rows, load_new
 from vade_tf.runs.rows import load_whole, numbers_of
 from vade_tf.seeding import subset
 from vade_tf.training.posterior import Assignments, Posterior, assignments, posterior
@@ -96,7 +94,6 @@ def load_rows(
     data_dir: str | None = None,
     data: str | None = None,
     labels: str | None = None,
-    test: bool = False,
 ) -> tuple[Dataset, int | None, Sequence[int] | np.ndarray]:
     """The rows to evaluate a run on.
 
@@ -106,7 +103,6 @@ def load_rows(
         data_dir: where the named data set lies now; default: as in training.
         data: own file instead of the run's data; takes the run's likelihood and scaling.
         labels: labels of that file, see `data.files.load_file`.
-        test: the test half of the run's named data set.
 
     Returns:
         The rows, how many of them the run was trained on (None: not known), and their places, ascending, among all
@@ -116,7 +112,7 @@ def load_rows(
         InputError: the data cannot be found, do not fit the model, or are not those of the run.
     """
     if data is not None:
-        dataset = with_names(data, run, labels, model.likelihood.name, **as_in_training(run))
+        dataset = load_new(run, data, labels, model.likelihood.name)
         warn_units(dataset.notice.splitlines(), 2)
         check_rows(run, model, dataset.x, data)
         shape = run.data.get("image_shape")
@@ -128,14 +124,7 @@ def load_rows(
     if any(trained.fingerprint[name] != run.data[name] for name in ("rows", "features", "crc32")):
         expected = f"the {run.data['rows']} rows that {run.path} was trained on"
         raise InputError("data", expected, f"{len(trained.x)} other rows from {trained.source}", "name their file")
-    if not test:
-        return trained, len(trained.x), numbers
-    size = TEST_ROWS.get(config.dataset or "", 0)
-    if not 0 < size < len(whole.x):
-        expected = f"a run on the whole of {' or '.join(TEST_ROWS)}, which have a test half"
-        raise InputError("test", expected, f"{len(whole.x)} rows of {whole.name}")
-    half = np.arange(len(whole.x) - size, len(whole.x))
-    return whole.part(half), int(np.sum(np.asarray(numbers) >= half[0])), half
+    return trained, len(trained.x), numbers
 
 
 def findings(model: keras.Model, x: Rows) -> Assignments:

@@ -16,7 +16,7 @@ from vade_tf.contrast import FOLD
 from vade_tf.printing import Plain
 from vade_tf.report.drawing import colour, ink
 from vade_tf.report.evaluation import Evaluation
-from vade_tf.runs.result import version
+from vade_tf.runs.train import version
 from vade_tf.storage import write_whole
 
 PACKAGES = ("tensorflow", "tensorflow-probability", "keras", "numpy", "scikit-learn", "matplotlib")

@@ -1,4 +1,7 @@
-"""The tables that `predict` gives, block by block: what a model says of new rows, these rows without holes, samples."""
+"""The tables that `predict` gives, block by block: what a model says of new rows, these rows without holes, samples.
+
+And AnnData in and out: what it says of the cells of an .h5ad file, written back beside what the file has.
+"""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -8,13 +11,18 @@ import keras
 import numpy as np
 import pandas
 
+from vade_tf.data import cells as cell_files
+from vade_tf.data.cells import Genes
+from vade_tf.data.files import locate
+from vade_tf.data.observations import observe
 from vade_tf.data.schema import Schema, filled
-from vade_tf.errors import InputError, outlier_share, whole_number
+from vade_tf.errors import InputError, outlier_share, warn_units, whole_number
 from vade_tf.model.vade import VaDE
-from vade_tf.runs import assignments, incoming, output
+from vade_tf.runs import assignments, incoming
 from vade_tf.runs.assignments import MAX_ROWS_TOGETHER, Advance, beside, block_size, compiled
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import generator
+from vade_tf.storage import whole_path
 from vade_tf.training.posterior import outlier_limits
 
 
@@ -32,7 +40,7 @@ class Answer:
     n: int
     parts: int
     blocks: Callable[[Advance], Iterator[pandas.DataFrame]]
-    write: Callable[[Path, Iterable[pandas.DataFrame]], None] = output.write
+    write: Callable[[Path, Iterable[pandas.DataFrame]], None] = assignments.write
 
 
 def predicted(
@@ -43,7 +51,6 @@ def predicted(
     id: str | None,
     mode: str = "",
     *,
-    typed: bool = False,
     outliers: float | None = None,
     top: int = 1,
 ) -> Answer:
@@ -51,7 +58,7 @@ def predicted(
 
     Args:
         run, model: finished, and its model.
-        data, labels, id, typed: see `incoming.opened`.
+        data, labels, id: see `incoming.opened`.
         mode: "": cluster and confidence; "encode": the mean code; "score": the log density; "impute": the table that
             came in, each missing cell filled with the mean of p(x | z = mean code), in its column's units.
         outliers: share of the rows trained on; rows that are as rare as these get the cluster -1. Default: the run's.
@@ -60,34 +67,38 @@ def predicted(
     Raises:
         InputError: the system cannot do this, or the rows cannot be read, or do not fit the model.
     """
-    if mode in ("score", "impute") and not isinstance(model, VaDE):
-        raise InputError(mode, "a run of VaDE, which has a density", f"one of {run.config.model}")
+    if mode in ("score", "impute"):
+        _check_density(run, model, mode)
     if mode == "encode" and not assignments.has_code(model):
         raise InputError(mode, "a run with a code", f"one of {run.config.model}")
     if mode == "impute" and not isinstance(run.schema, Schema):
         raise InputError(mode, "a run on a table", f"{run.path}, whose rows have no missing cells")
-    if top > (k := run.metrics["n_clusters"]) or top < 1:
-        raise InputError("top", f"a whole number from 1 to {k}, the number of clusters", str(top))
-    rows = incoming.opened(run, model, data, labels, id, mode == "impute", typed)
+    whole_number(top, "top", 1, run.metrics["n_clusters"])
+    rows = incoming.opened(run, model, data, labels, id, mode == "impute")
     if mode == "impute":
         if rows.table is None:
             raise InputError(mode, "a table, or a .npy file of its columns", data)
         return Answer(
-            len(rows.x), assignments.blocks(rows.x), lambda advance: _imputed(run.schema, model, rows, advance)
+            len(rows.x), assignments.blocks(rows.x), lambda advance: imputed(run.schema, model, rows, advance)
         )
-    parts = {
-        "encode": lambda: [assignments.codes(model)],
-        "score": lambda: [assignments.density(model)],
-        "": lambda: [assignments.likeliest(model, top, limits(run, model, outliers))],
+    part = {
+        "encode": lambda: assignments.codes(model),
+        "score": lambda: assignments.density(model),
+        "": lambda: assignments.likeliest(model, top, limits(run, model, outliers)),
     }[mode]()
 
     def blocks(advance: Advance) -> Iterator[pandas.DataFrame]:
-        ask = compiled(parts, model.n_features, rows.x.dtype)
+        ask = compiled([part], model.n_features, rows.x.dtype)
         for names, x, _ in rows.blocks(block_size(rows.x)):
             yield beside(names, ask(x))
             advance(1, "")
 
     return Answer(len(rows.x), assignments.blocks(rows.x), blocks)
+
+
+def _check_density(run: Run, model: keras.Model, argument: str) -> None:
+    if not isinstance(model, VaDE):
+        raise InputError(argument, "a run of VaDE, which has a density", f"one of {run.config.model}")
 
 
 def limits(run: Run, model: keras.Model, outliers: float | None) -> np.ndarray | None:
@@ -104,21 +115,19 @@ def limits(run: Run, model: keras.Model, outliers: float | None) -> np.ndarray |
     share = own if outliers is None else outlier_share(outliers, "outliers")
     if share is None:
         return None
-    if not isinstance(model, VaDE):
-        raise InputError("outliers", "a run of VaDE, which has a density", f"one of {run.config.model}")
+    _check_density(run, model, "outliers")
     if share < (own or 0.0):
         raise InputError("outliers", f"at least {own}, the share of the run, whose rows are marked", str(share))
     rows = pandas.read_csv(run.path / "assignments.csv", usecols=["cluster", "log_density"])
     return outlier_limits(rows["cluster"].to_numpy(), rows["log_density"].to_numpy(), share, model.prior.n_components)
 
 
-def _imputed(schema, model: VaDE, rows: incoming.Incoming, advance: Advance) -> Iterator[pandas.DataFrame]:
+def imputed(schema, model: VaDE, rows: incoming.Incoming, advance: Advance) -> Iterator[pandas.DataFrame]:
+    """Blocks of the table of these rows, its missing cells filled."""
     ask = compiled([lambda x: {"mean": model.decode(model.encode(x)[0])}], model.n_features, rows.x.dtype)
-    start = 0
     for _, x, table in rows.blocks(block_size(rows.x)):
-        means = model.unscale(ask(x)["mean"])
-        yield filled(table, schema, means, None if rows.written is None else rows.written[start : start + len(x)])
-        start += len(x)
+        assert table is not None
+        yield filled(table, schema, model.unscale(ask(x)["mean"]))
         advance(1, "")
 
 
@@ -134,8 +143,7 @@ def sampled(run: Run, model: keras.Model, n: int, cluster: int | None = None, se
     Raises:
         InputError: the system has no density, there is no such cluster, or a number is out of range.
     """
-    if not isinstance(model, VaDE):
-        raise InputError("sample", "a run of VaDE, which has a density", f"one of {run.config.model}")
+    _check_density(run, model, "sample")
     whole_number(n, "sample", 1, 2**31 - 1)
     whole_number(seed, "seed", 0, 2**31 - 1)
     if cluster is not None:
@@ -152,3 +160,49 @@ def sampled(run: Run, model: keras.Model, n: int, cluster: int | None = None, se
             advance(1, "")
 
     return Answer(n, -(-n // MAX_ROWS_TOGETHER), blocks)
+
+
+def annotated(run: Run, model: keras.Model, data: str) -> Answer:
+    """The clusters of the cells of a file, which are written as its AnnData with three things added.
+
+    obs["vade_cluster"] is a category of texts, as scanpy colours by; obs["vade_confidence"] is its probability;
+    obsm["X_vade"] is the mean code, float32 [cells, latent], of a system that has one. All else stays as it is in the
+    file; what had these names is replaced.
+
+    Args:
+        run, model: finished, and its model.
+        data: an .h5ad file; its genes are found by their names.
+
+    Raises:
+        InputError: the file cannot be read, or does not fit the model.
+    """
+    file, kind = locate(data)
+    if kind != cell_files.ENDING:
+        raise InputError("data", "an .h5ad file, as out is one", data)
+    cells, schema, layer = cell_files.read(file), run.schema, run.config.layer
+    named = cells.var_names
+    cells.var_names_make_unique()
+    rows, notes = cell_files.encode(cells, layer, schema or Genes.infer(cells, layer), file)
+    warn_units(notes, 2)
+    x = observe(rows, argument=f"data: {data}", schema=schema if isinstance(schema, Schema) else None).x
+    incoming.check_rows(run, model, x, data)
+    names = [str(c) for c in range(run.metrics["n_clusters"])]
+    parts = [assignments.likeliest(model), *([assignments.codes(model)] if assignments.has_code(model) else [])]
+
+    def blocks(advance: Advance) -> Iterator[pandas.DataFrame]:
+        ask = compiled(parts, model.n_features, x.dtype)
+        for start in range(0, len(x), block_size(x)):
+            yield pandas.DataFrame(ask(np.asarray(x[start : start + block_size(x)])))
+            advance(1, "")
+
+    def write(path: Path, found: Iterable[pandas.DataFrame]) -> None:
+        table = pandas.concat(found)
+        cells.obs["vade_cluster"] = pandas.Categorical.from_codes(table.pop("cluster"), names)
+        cells.obs["vade_confidence"] = table.pop("confidence").to_numpy()
+        if not table.empty:
+            cells.obsm["X_vade"] = table.to_numpy()
+        cells.var_names = named
+        with whole_path(path) as temporary:
+            cells.write_h5ad(temporary)
+
+    return Answer(len(x), assignments.blocks(x), blocks, write)

@@ -1,9 +1,14 @@
 """What a fitted model says of each row, as blocks of a table: cluster and confidence, log density, code.
 
 A function of a block is compiled once and rows are read block by block: a file of any length takes the memory of one.
+The blocks are written into a .csv or .parquet file that is whole or not there.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import IO
 
 import keras
 import numpy as np
@@ -12,12 +17,16 @@ import tensorflow as tf
 
 from vade_tf.data import pipeline
 from vade_tf.data.rows import Rows
+from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
+from vade_tf.storage import whole
 from vade_tf.systems.models import Clustering
 from vade_tf.training.posterior import outlier_limits
 
 MAX_ROWS_TOGETHER = 4096  # the widest layer of the paper's network then takes 33 MB
+ENDINGS = (".csv", ".parquet", ".h5ad")  # of files that are written; `answers.annotated` writes the last
 Advance = Callable[[int, str], None]
+Part = Callable[[tf.Tensor], dict]  # of rows [n, D] some columns
 
 
 def block_size(x) -> int:
@@ -30,33 +39,21 @@ def blocks(x) -> int:
     return pipeline.steps_per_epoch(len(x), block_size(x))
 
 
-def clusters(model: keras.Model) -> Callable[[tf.Tensor], dict]:
-    """Of rows [n, D] the most probable cluster, int [n] from 0, and its probability [n], by any system."""
-
-    def of_block(rows):
-        gamma = model(rows)  # [n, K]
-        return {"cluster": tf.argmax(gamma, axis=1), "confidence": tf.reduce_max(gamma, axis=1)}
-
-    return of_block
-
-
-def likeliest(model: keras.Model, top: int, limits: np.ndarray | None) -> Callable[[tf.Tensor], dict]:
-    """`clusters`; of several also cluster_2, confidence_2, ...; -1 where the log density is below the limit.
+def likeliest(model: keras.Model, top: int = 1, limits: np.ndarray | None = None) -> Part:
+    """Of rows [n, D] the most probable cluster, int [n] from 0, and its probability, by any system.
 
     Args:
         model: any system; a VaDE where there are limits.
-        top: how many clusters, at most K.
-        limits: log density of each cluster below which a row is an outlier, nats [K], or None.
+        top: how many clusters, at most K: cluster_2, confidence_2, ... as well.
+        limits: log density of each cluster below which a row is an outlier, nats [K], and gets the cluster -1; or None.
     """
 
     def of_block(rows):
         confidence, cluster = tf.math.top_k(model(rows), top)
         found: dict[str, tf.Tensor] = {}
-        for i, (group, share) in enumerate(
-            zip(tf.unstack(cluster, axis=1), tf.unstack(confidence, axis=1), strict=True)
-        ):
+        for i in range(top):
             end = f"_{i + 1}" if i else ""
-            found |= {f"cluster{end}": group, f"confidence{end}": share}
+            found |= {f"cluster{end}": cluster[:, i], f"confidence{end}": confidence[:, i]}
         if limits is not None:
             rare = model.elbo(rows) < tf.gather(tf.constant(limits, tf.float32), found["cluster"])
             found["cluster"] = tf.where(rare, -1, found["cluster"])
@@ -65,7 +62,7 @@ def likeliest(model: keras.Model, top: int, limits: np.ndarray | None) -> Callab
     return of_block
 
 
-def density(model: VaDE) -> Callable[[tf.Tensor], dict]:
+def density(model: VaDE) -> Part:
     """Of rows [n, D] the evidence lower bound of each, nats in the units of the likelihood, [n]."""
     return lambda rows: {"log_density": model.elbo(rows)}
 
@@ -75,7 +72,7 @@ def has_code(model: keras.Model) -> bool:
     return not isinstance(model, Clustering) or model.system not in ("kmeans", "gmm")
 
 
-def codes(model: keras.Model) -> Callable[[tf.Tensor], dict]:
+def codes(model: keras.Model) -> Part:
     """Of rows [n, D] the mean code of each, columns z0, z1, ..., by any system that has one."""
 
     def of_block(rows):
@@ -85,13 +82,11 @@ def codes(model: keras.Model) -> Callable[[tf.Tensor], dict]:
     return of_block
 
 
-def compiled(
-    parts: list[Callable[[tf.Tensor], dict]], width: int, dtype: np.dtype
-) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+def compiled(parts: list[Part], width: int, dtype: np.dtype) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     """A function of blocks of raw rows [any number, D], compiled once, that gives the columns of all parts.
 
     Args:
-        parts: functions as `clusters` makes them.
+        parts: functions as `likeliest` makes them.
         width: D.
         dtype: of the rows.
     """
@@ -108,11 +103,10 @@ def found(model: keras.Model, x: Rows, advance: Advance = lambda done, text: Non
 
     advance: hears of each block, as `phase` of a reporter returns it.
     """
-    parts = [clusters(model), density(model)] if isinstance(model, VaDE) else [clusters(model)]
+    parts = [likeliest(model), *([density(model)] if isinstance(model, VaDE) else [])]
     ask, size, blocks = compiled(parts, model.n_features, x.dtype), block_size(x), []
     for start in range(0, len(x), size):
-        columns = ask(np.asarray(x[start : start + size]))
-        blocks.append({**columns, "cluster": columns["cluster"].astype(np.int32)})
+        blocks.append(ask(np.asarray(x[start : start + size])))
         advance(1, "")
     return blocks
 
@@ -159,3 +153,53 @@ def beside(names: pandas.Series | pandas.Index, columns: dict[str, np.ndarray]) 
     """A block of a table: what its rows are called, then what was found; a name that is taken becomes id."""
     first = names.name if names.name not in columns else "id"
     return pandas.DataFrame({first: names.array, **columns})  # NumPy has no whole number for a missing one
+
+
+def check_ending(path: Path) -> None:
+    """Raises InputError where a file of this name is of a kind that is not written."""
+    special = path.exists() and not (path.is_file() or path.is_dir())  # a pipe, a device
+    if path.is_dir() or not (special or path.suffix.lower() in ENDINGS):
+        raise InputError("out", f"a file ending in {', '.join(ENDINGS)}", str(path))
+
+
+def write(path: Path, blocks: Iterable[pandas.DataFrame]) -> None:
+    """Write the blocks of a table into one file; what it held before stays until it is complete.
+
+    Args:
+        path: the file, .parquet or, by any other name, .csv with a header; a device or a pipe is written to.
+        blocks: rows with the same columns, in their order; read as they are written.
+    """
+    stream: AbstractContextManager[IO[bytes]] = whole(path)
+    if path.exists() and not path.is_file():
+        stream = path.open("wb")
+    with stream as file:
+        if path.suffix.lower() == ".parquet":
+            _write_parquet(file, blocks)
+        else:
+            file.writelines(text.encode() for text in lines(blocks))
+
+
+def show(blocks: Iterable[pandas.DataFrame]) -> None:
+    """Write a table to stdout, as .csv."""
+    sys.stdout.writelines(lines(blocks))
+
+
+def lines(blocks: Iterable[pandas.DataFrame]) -> Iterator[str]:
+    """A table as .csv, a text for each block; numbers in the fewest digits that give them back."""
+    for number, block in enumerate(blocks):
+        yield block.to_csv(index=False, header=number == 0, lineterminator="\n")
+
+
+def _write_parquet(file: IO[bytes], blocks: Iterable[pandas.DataFrame]) -> None:
+    """Columns of Python objects, whose blocks may hold other kinds of them, become texts."""
+    import pyarrow
+    import pyarrow.parquet
+
+    writer = None
+    with ExitStack() as stack:
+        for block in blocks:
+            block = block.astype(dict.fromkeys(block.select_dtypes("object"), "string"))
+            found = pyarrow.Table.from_pandas(block, writer and writer.schema, preserve_index=False)
+            if writer is None:
+                writer = stack.enter_context(pyarrow.parquet.ParquetWriter(file, found.schema))
+            writer.write_table(found)

@@ -84,8 +84,8 @@ class TrainConfig(Settings):
     )
     init: str = option(
         None,
-        "start; auto: by the kind of the rows (docs/training.md); gmm, kmeans, spectral: of the code; or a .npy file "
-        "with a group of each row, -1 unknown, or probabilities [n, K]",
+        "start; auto: by the kind of the rows (docs/guide/training.md); gmm, kmeans, spectral: of the code; or a .npy "
+        "file with a group of each row, -1 unknown, or probabilities [n, K]",
         expert=True,
     )
     hints: str | None = option(None, ".npy with the known group of each row, -1: unknown; semi-supervised", path=True)
@@ -152,9 +152,7 @@ class TrainConfig(Settings):
         names += ["distribute"] if self.distribute != "none" else []
         names += ["pretrained"] if self.pretrained is not None and not SYSTEMS[self.model].pretrains else []
         if names:
-            raise InputError(
-                names[0], f"no such value with {self.model}", repr(getattr(self, names[0])), "leave it out"
-            )
+            raise InputError(names[0], f"none with {self.model}", repr(getattr(self, names[0])), "leave it out")
 
     @property
     def init_file(self) -> str | None:
@@ -199,15 +197,13 @@ def cluster_counts(text: str) -> range:
     Raises:
         InputError: neither a number nor a range.
     """
+    low, *more = text.split(":")
     try:
-        low, *more = map(int, text.split(":"))
-        high, step = {0: (low, 1), 1: (*more, 1), 2: tuple(more)}[len(more)]
-        counts = range(low, high + 1, step)
-    except (KeyError, ValueError):
+        if not more:
+            return range(int(low), int(low) + 1)
+        counts = range(int(low), int(more[0]) + 1, *map(int, more[1:]))
+    except (TypeError, ValueError):
         counts = range(0)
-    several = ":" in text
-    if not several and len(counts) == 1:
-        return counts
     if not 1 < len(counts) <= MAX_RUNS or counts[0] < 1:
         raise InputError("clusters", "a number, a range such as 5:20 or 5:20:5, or auto", repr(text))
     return counts

@@ -1,4 +1,4 @@
-"""The run folder: what is in it, and how it survives a kill at any moment.
+"""The run folder: what is in it, how it survives a kill at any moment, and the trained model in it.
 
     config.json              every setting of the run
     data.json                what the data and the hints were: source, shape, checksums, whether in memory
@@ -11,27 +11,34 @@
     tensorboard/             the columns of metrics.csv as scalars, and views of the clusters
     checkpoints/NAME.npz     what a resume goes on from, see `training.store`; state.npz: weights, optimizer and history
 
-Files are written under another name and then renamed, so each is whole or not there. Who trains holds `.lock`.
+Files are written under another name and then renamed, so each is whole or not there. Who trains holds `.lock`. Of
+models only Keras files are read, in Keras' safe mode; a SavedModel never.
 """
 
 import csv
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from vade_tf.data.dataset import Coded
 from vade_tf.data.files import schema_in
 from vade_tf.errors import InputError, cited
+from vade_tf.model import saving
+from vade_tf.model.vade import VaDE
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.location import check_unused
+from vade_tf.runs.location import check_single, check_unused
 from vade_tf.storage import whole, write_whole
+from vade_tf.systems import registry  # noqa: F401  layers of systems that were added are known to Keras
+from vade_tf.systems.gmvae import GMVAE
+from vade_tf.systems.models import Clustering
 from vade_tf.training.store import COLUMNS
 
-COPY_AGAIN = "copy the run folder again"
 SCORES, BOUND = ("acc", "nmi", "ari"), ("elbo", "distortion", "rate_z", "rate_c")
 METRICS = ("dataset", "source", "n", "n_features", "n_clusters", "seed", "health", "remedies", "epochs", "seconds")
 DATA = ("source", "rows", "features", "crc32")
@@ -49,9 +56,7 @@ def read_json(file: Path, keys: tuple[str, ...] = ()) -> dict:
             raise ValueError(f"{absent[0]} is missing")
         return values
     except (ValueError, TypeError, RecursionError) as error:
-        raise InputError(
-            "run", "a whole run folder", f"{file}, which is damaged ({cited(error)})", COPY_AGAIN
-        ) from error
+        raise _damaged(file, error) from error
 
 
 def read_schema(folder: Path) -> Coded | None:
@@ -66,9 +71,20 @@ def read_schema(folder: Path) -> Coded | None:
     try:
         return schema_in(file)
     except (ValueError, TypeError, KeyError) as error:
-        raise InputError(
-            "run", "a whole run folder", f"{file}, which is damaged ({cited(error)})", COPY_AGAIN
-        ) from error
+        raise _damaged(file, error) from error
+
+
+def table(rows: Sequence[dict], columns: Sequence[str]) -> bytes:
+    """These columns of dicts as .csv."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _damaged(file: Path, error: Exception) -> InputError:
+    return InputError("run", "a whole run folder", f"{file}, which is damaged ({cited(error)})", "copy it again")
 
 
 class Run:
@@ -80,13 +96,8 @@ class Run:
 
     @classmethod
     def create(cls, path: str | Path, config: TrainConfig, data: dict, schema: Coded | None = None) -> "Run":
-        """A new run folder, for data with this fingerprint, coded by this schema.
-
-        Raises:
-            InputError: the folder is not empty.
-        """
-        path = Path(path)
-        check_unused(path)
+        """A new run folder, for data with this fingerprint, coded by this schema. Raises InputError if it is taken."""
+        check_unused(path := Path(path))
         (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         write_whole(path / "data.json", json.dumps(data).encode())
         (path / "schema.json").unlink(missing_ok=True)  # of a run of other data, which a kill ended here
@@ -108,19 +119,11 @@ class Run:
         """
         file = Path(path) / "config.json"
         if not file.is_file():
-            raise InputError(
-                argument, "a run folder", f"{path}, which has no config.json", "give a folder that train made"
-            )
+            raise InputError(argument, "a run folder", f"{path}, which has no config.json")
         try:
             return cls(Path(path), TrainConfig.of(read_json(file)))
         except (InputError, TypeError) as error:
-            raise InputError(
-                argument, "a run folder of this version", f"{file}, which is damaged or of another ({error})"
-            ) from error
-
-    @property
-    def finished(self) -> bool:
-        return (self.path / "metrics.json").exists()
+            raise InputError(argument, "a whole run folder of this version", f"{file} ({error})") from error
 
     @property
     def data(self) -> dict:
@@ -143,7 +146,7 @@ class Run:
         Raises:
             InputError: the run is not finished, or the file is damaged.
         """
-        if not self.finished:
+        if not (self.path / "metrics.json").exists():
             raise InputError("run", "a finished run", str(self.path), "resume it")
         return {**dict.fromkeys((*SCORES, *BOUND)), **read_json(self.path / "metrics.json", METRICS)}
 
@@ -163,7 +166,7 @@ class Run:
 
     def save(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Keep arrays as checkpoints/NAME.npz."""
-        with whole(self._checkpoint(name)) as stream:
+        with whole(Path(self.place(name))) as stream:
             np.savez(stream, allow_pickle=False, **arrays)
 
     def load(self, name: str) -> dict[str, np.ndarray] | None:
@@ -172,31 +175,22 @@ class Run:
         Raises:
             InputError: the file is damaged.
         """
-        file = self._checkpoint(name)
+        file = Path(self.place(name))
         if not file.exists():
             return None
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 return dict(arrays)
         except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-            raise InputError(
-                "resume", "whole checkpoints", f"{file} ({cited(error)})", "remove it to start its phase anew"
-            ) from error
+            raise InputError("resume", "whole checkpoints", f"{file} ({cited(error)})", "remove it") from error
 
     def place(self, name: str) -> str:
-        """Where the arrays of a name are, for an error that is about them."""
-        return str(self._checkpoint(name))
-
-    def _checkpoint(self, name: str) -> Path:
-        return self.path / "checkpoints" / f"{name}.npz"
+        """Where the arrays of a name are."""
+        return str(self.path / "checkpoints" / f"{name}.npz")
 
     def save_rows(self, rows: list[dict], new: int = 0) -> None:
         """Write metrics.csv."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_whole(self.path / "metrics.csv", text.getvalue().encode())
+        write_whole(self.path / "metrics.csv", table(rows, COLUMNS))
 
     def load_rows(self) -> list[dict]:
         """metrics.csv: a dict an epoch, numbers as floats, columns without a value left out.
@@ -212,11 +206,62 @@ class Run:
                     for row in csv.DictReader(stream)
                 ]
         except (ValueError, TypeError, csv.Error) as error:
-            raise InputError(
-                "run", "a whole run folder", f"{file}, which is damaged ({cited(error)})", COPY_AGAIN
-            ) from error
+            raise _damaged(file, error) from error
 
     def finish(self, metrics: dict) -> None:
         """Write metrics.json, which marks the run as finished, and drop the state that only a resume needs."""
         write_whole(self.path / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
         (self.path / "checkpoints" / "state.npz").unlink(missing_ok=True)
+
+
+def load(path: str | Path) -> keras.Model:
+    """The trained model of a finished run folder, or of a .keras file.
+
+    Args:
+        path: a run folder or a .keras file. What `export` wrote is loaded by `vade_tf.Served` instead: a SavedModel
+            holds a program, so it should be one that you trust.
+
+    Returns:
+        A `VaDE`, or what another system fitted (`systems`).
+
+    Raises:
+        InputError: there is none, or it cannot be read, or it is no model of this package.
+    """
+    check_single(path := Path(path))
+    file = path if path.name.endswith(".keras") else path / "model.keras"
+    if not file.is_file():
+        raise InputError("path", "a finished run folder or a .keras file", f"{path}, which has no {file.name}")
+    try:
+        model = saving.load(file)
+    except Exception as error:  # whatever Keras, h5py and TensorFlow raise for what is damaged
+        raise InputError("path", "a whole model of this version", f"{file} ({cited(error)})") from error
+    if not isinstance(model, (VaDE, Clustering, GMVAE)):
+        raise InputError("path", "a model of vade_tf", f"{file}, which holds {type(model).__name__}")
+    return model
+
+
+def load_schema(path: str | Path) -> Coded | None:
+    """How the rows of a run were coded, which its model is given.
+
+    Args:
+        path: a run folder, or the model.keras in one.
+
+    Returns:
+        The schema of a table, whose `encode(table)[0]` are features, float32 [n, D]; of texts or genes, whose `encode`
+        gives the features; of a folder of images; None where rows were numbers.
+
+    Raises:
+        InputError: schema.json is damaged, or there is no run.
+    """
+    folder = Path(path).parent if Path(path).name.endswith(".keras") else Path(path)
+    if not (folder / "model.keras").is_file() and not Path(path).is_file():
+        raise InputError("path", "a run folder", f"{path}, which has no model.keras")
+    return read_schema(folder)
+
+
+def load_run(path: str | Path) -> tuple[Run, keras.Model]:
+    """A finished run and its model. Raises InputError where the run is not finished, or a file is damaged."""
+    check_single(path)
+    run = Run.open(path)
+    _ = run.metrics  # raises where it is not finished
+    return run, load(path)

@@ -4,19 +4,18 @@ Loads no TensorFlow, so that a folder that is taken is refused at once.
 """
 
 import contextlib
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
+
 from vade_tf.errors import InputError
-from vade_tf.storage import Busy, locked, remove_unfinished
+from vade_tf.storage import remove_unfinished
 
 LOCK = ".lock"
 FOLDERS = ("checkpoints", "export", "tensorboard", "figures")  # in that of a run
-FILES = ("config.json", "data.json", "schema.json", "metrics.csv", "metrics.json", "model.keras", "assignments.csv")
 PREFIXES = {"seeds": "seed-", "restarts": "restart-", "clusters": "k-"}  # of the runs of a study, by its kind
-OF_STUDIES = ("summary.json", "clusters.png", *(f"{kind}{end}" for kind in PREFIXES for end in (".json", ".csv")))
-OWN = (*FOLDERS, *FILES, *OF_STUDIES, "report.html")
+TABLES = ("assignments.csv", "metrics.csv", *(f"{kind}.csv" for kind in PREFIXES))  # that a run or a study writes
 
 
 def kind_of(path: str | Path) -> str | None:
@@ -28,13 +27,11 @@ def check_single(path: str | Path, argument: str = "run") -> None:
     """Raises InputError, which says what to give instead, if a folder holds several runs and is none itself."""
     kind = kind_of(path)
     if kind is not None and not (Path(path) / "config.json").exists():
-        raise InputError(
-            argument, "one run", f"{path}, which holds several", f"give one of them, such as {path}/{PREFIXES[kind]}N"
-        )
+        raise InputError(argument, "one run", f"{path}, which holds several", f"give one, as {path}/{PREFIXES[kind]}N")
 
 
 def finished_runs(path: str | Path) -> list[Path]:
-    """The finished runs of a study of seeds, by seed, with a warning where some are not; any other folder, itself."""
+    """The finished runs of a study of seeds, by seed; any other folder, itself."""
     path = Path(path)
     if kind_of(path) != "seeds":
         check_single(path)
@@ -42,18 +39,7 @@ def finished_runs(path: str | Path) -> list[Path]:
     runs = sorted(path.glob("seed-*/metrics.json"), key=lambda file: (len(file.parent.name), file.parent.name))
     if not runs:
         raise InputError("run", "a study with finished runs", str(path), "resume it")
-    if not (path / "summary.json").exists():
-        warnings.warn(f"{path}: some seeds are not finished and left out; resume the study", stacklevel=2)
     return [file.parent for file in runs]
-
-
-def belongs_to_run(file: Path) -> bool:
-    """Whether a file is one that a run or a study has of its own, or is in a folder that is."""
-    place = file.resolve()
-    return any(
-        ((folder / "data.json").exists() or kind_of(folder)) and place.relative_to(folder).parts[0] in OWN
-        for folder in place.parents
-    )
 
 
 def check_unused(path: Path) -> None:
@@ -109,18 +95,14 @@ def held(folder: Path, argument: str) -> Iterator[None]:
     Raises:
         InputError: another process holds it, or a folder of the run is a link: what it leads to is not the run's.
     """
-    runs = [
-        *folder.glob("tensorboard/*"),
-        *(each for prefix in PREFIXES.values() for each in folder.glob(f"{prefix}*")),
-    ]
-    if links := [place for place in (*(folder / name for name in FOLDERS), *runs) if place.is_symlink()]:
-        raise InputError(argument, "a folder without links in it", str(links[0]), "remove the link")
+    runs = [each for prefix in PREFIXES.values() for each in folder.glob(f"{prefix}*")]
+    for place in (*(folder / name for name in FOLDERS), *folder.glob("tensorboard/*"), *runs):
+        if place.is_symlink():
+            raise InputError(argument, "a folder without links in it", str(place), "remove the link")
     try:
-        with locked(folder / LOCK):
+        with filelock.FileLock(folder / LOCK, timeout=0):
             for place in (folder, folder / "checkpoints", folder / "export", *folder.glob("tensorboard/*")):
                 remove_unfinished(place)
             yield
-    except Busy as error:
-        raise InputError(
-            argument, "a folder that no other process trains in", str(folder), "wait for it, or choose another folder"
-        ) from error
+    except filelock.Timeout as error:
+        raise InputError(argument, "a folder that no other process trains in", str(folder), "wait for it") from error

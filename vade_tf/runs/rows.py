@@ -1,5 +1,9 @@
-"""The rows of a run: loaded once a command, cut as its configuration says, and named so that they are found again."""
+"""The rows of a run, and its configuration with all that follows from them written out.
 
+What cannot be used is refused here, before a folder is made. Writes nothing.
+"""
+
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +18,17 @@ from vade_tf.data.public_sets import BUNDLED, LOADERS, load_mnist
 from vade_tf.data.rows import FileRows, plain_array, stays_in_file
 from vade_tf.data.tables import Dialect
 from vade_tf.errors import InputError
+from vade_tf.model import choice
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import subset
-from vade_tf.training import arguments, initialization
-from vade_tf.training.settings import AUTO
+from vade_tf.systems import registry
+from vade_tf.training import arguments, device, initialization
+from vade_tf.training.settings import AUTO, RECIPES
+from vade_tf.training.store import Pretrained
+
+OF_TABLES = ("columns", "drop", "id", "text", "transform", "layer", "genes", "batch")  # settings of `load_file`
+LENT = ("pretrain_epochs", "hidden", "network")  # settings of the autoencoder that another run lends
 
 
 @dataclass(frozen=True)
@@ -56,14 +66,7 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
             config.data,
             config.labels,
             config.likelihood,
-            columns=config.columns,
-            drop=config.drop,
-            id=config.id,
-            text=config.text,
-            transform=config.transform,
-            layer=config.layer,
-            genes=config.genes,
-            batch=config.batch,
+            **{name: getattr(config, name) for name in OF_TABLES},
             schema=None if before is None else before.schema,
             in_file=bool(in_file),
             declared=config.image_shape,
@@ -98,7 +101,9 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool |
     numbers = numbers_of(config, len(dataset.x))
     if len(numbers) < len(dataset.x):
         dataset = dataset.part(np.asarray(numbers))
-        dataset = dataset if in_file else held_in_memory(dataset)
+        x = dataset.x
+        if not in_file and isinstance(x, FileRows) and not stays_in_file(*x.shape, x.dtype):
+            dataset = replace(dataset, x=x[:])
     if in_file not in (None, isinstance(dataset.x, FileRows)):
         was, now = ("in memory", "in their file") if not in_file else ("in their file", "in memory")
         raise InputError("data", f"rows {was}, as when the run began, which decides their order", now)
@@ -114,14 +119,6 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool |
     return RunRows(config, dataset, hints, numbers)
 
 
-def held_in_memory(dataset: Dataset) -> Dataset:
-    """The same rows, read from their file where they are few enough."""
-    x = dataset.x
-    if not isinstance(x, FileRows) or stays_in_file(*x.shape, x.dtype):
-        return dataset
-    return replace(dataset, x=x[:])
-
-
 def numbers_of(config: TrainConfig, n: int) -> Sequence[int] | np.ndarray:
     """Places of the rows that are trained on among all n, ascending; a range where it is all."""
     if config.limit is None or config.limit >= n:
@@ -133,9 +130,66 @@ def given_start(config: TrainConfig, n: int) -> np.ndarray | None:
     """The partition P [n, K] that the file of `config.init` gives; None where `init` is a name.
 
     Raises:
-        InputError: the file cannot be read, or is not of n rows and K clusters.
+        InputError: it is not of n rows and K clusters.
     """
     if config.init_file is None:
         return None
     assert isinstance(config.clusters, int)  # `TrainConfig` refuses a file beside "auto"
     return initialization.as_partition(plain_array(Path(config.init_file)), n, config.clusters)
+
+
+def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
+    """The configuration with all that follows from the rows written out.
+
+    Raises:
+        InputError: the likelihood or other settings do not fit the rows and their hints, or the run named by
+            `config.pretrained` cannot lend its autoencoder.
+    """
+    likelihood = choice.choose(rows.dataset)
+    if config.pretrained is not None:
+        pretrained_by(config, rows.dataset)
+        theirs = Run.open(config.pretrained, "pretrained").config
+        lent: dict = {name: getattr(theirs, name) for name in LENT}
+        if config.validation_rows is None:
+            lent["validation_rows"] = theirs.validation_rows
+        config = replace(config, **lent)
+    network = arguments.choose_network(rows.dataset, likelihood, config)
+    about = {"sharpens": arguments.sharpens(rows.dataset, likelihood), "learns_variance": likelihood.learns_variance}
+    settings = config.opening().resolve(*rows.dataset.x.shape, convolves=network == "conv", **about)
+    settings = replace(settings, network=network)
+    arguments.validate_together(rows.dataset, likelihood, settings, rows.hints)
+    registry.check(config.model, rows.dataset, settings)
+    return replace(
+        config,
+        hidden=None if settings.network == "conv" else settings.hidden,
+        network=settings.network,
+        precision=device.pinned(settings.precision),
+        guide_epochs=settings.guide_epochs,
+        regroups=settings.regroups,
+        self_train_epochs=settings.self_train_epochs,
+        batch_size=settings.batch_size,
+    )
+
+
+def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray]:
+    """The autoencoder of the run `config.pretrained`, as it was after its pretraining.
+
+    Raises:
+        InputError: no such run, not pretrained yet, on other data, of other networks, or for another likelihood.
+    """
+    assert config.pretrained is not None
+    run = Run.open(config.pretrained, "pretrained")
+    hint = "give the same rows, columns and labels, and the same seed where limit draws rows"
+    run.check_data({**run.data, **dataset.fingerprint}, "pretrained", hint)
+    kept = run.load("pretrained")
+    if kept is None:
+        raise InputError("pretrained", "a run that has pretrained an autoencoder", str(run.path))
+    for name in ("latent_dim", "hidden", "network"):
+        theirs, mine = getattr(run.config, name), getattr(config, name)
+        if mine not in (None, AUTO, theirs, RECIPES[config.recipe].get(name)):
+            raise InputError(name, f"{theirs}, which the autoencoder of {run.path} has", str(mine), "leave it out")
+    lent = Pretrained.load(run)
+    mine = json.loads(json.dumps(choice.choose(dataset).config()))
+    if lent is not None and lent.likelihood != mine:
+        raise InputError("likelihood", f"{lent.likelihood}, for which {run.path} was pretrained", str(mine))
+    return kept

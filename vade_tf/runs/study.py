@@ -9,8 +9,6 @@ The rows are loaded once. Restarts and numbers of clusters share the autoencoder
 restarts the chosen run is copied to the top of the folder, which is a run folder like any other then.
 """
 
-import csv
-import io
 import json
 import shutil
 from collections.abc import Sequence
@@ -18,19 +16,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.rows import Rows
 from vade_tf.errors import DivergedError, InputError
-from vade_tf.runs import selection, train
+from vade_tf.runs import train
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.filled import filled
-from vade_tf.runs.folder import SCORES, Run, read_json
-from vade_tf.runs.load import load
+from vade_tf.runs.folder import SCORES, Run, load, read_json, table
 from vade_tf.runs.location import LOCK, PREFIXES, check_unused, held, kind_of
-from vade_tf.runs.rows import load_rows, load_whole
+from vade_tf.runs.rows import filled, load_rows, load_whole
 from vade_tf.storage import whole_path, write_whole
-from vade_tf.training.n_clusters import prediction_strength
+from vade_tf.training.n_clusters import MIN_STRENGTH, prediction_strength
 from vade_tf.training.posterior import codes, model_groups
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
@@ -58,14 +55,13 @@ class Study:
     values: list[int]
     whole: Dataset
 
-    @property
-    def folders(self) -> dict[int, Path]:
-        """The run folder of each value."""
-        return {value: self.out / f"{PREFIXES[self.kind]}{value}" for value in self.values}
+    def folder(self, value: int) -> Path:
+        """The run folder of a value."""
+        return self.out / f"{PREFIXES[self.kind]}{value}"
 
     def config_of(self, value: int) -> TrainConfig:
         """The configuration of one run."""
-        config, first = self.config, self.folders[self.values[0]]
+        config, first = self.config, self.folder(self.values[0])
         if value != self.values[0]:
             if self.kind != "seeds" and config.pretrained is None:
                 config = replace(config, pretrained=str(first))
@@ -82,27 +78,33 @@ class Study:
         Raises:
             DivergedError: every run, or the autoencoder that they share; one of several is reported and left out.
         """
-        results, last, whole = {}, None, self.whole
-        for value, folder in self.folders.items():
-            name = f"{SETTINGS[self.kind]} {value}"
+        results, whole = {}, self.whole
+        lent = self.folder(self.values[0]) / "checkpoints" / "pretrained.npz"
+        for value in self.values:
             try:
-                results[value] = finish(
-                    self.config_of(value), folder, name, whole=whole, reporter=reporter, export=export
-                )
+                results[value] = self._finish(value, whole, reporter, export)
             except DivergedError as error:
-                first = self.folders[self.values[0]]
-                lent = (first / "checkpoints" / "pretrained.npz").exists() or self.config.pretrained is not None
-                if self.kind != "seeds" and not lent:
+                last = value == self.values[-1] and not results
+                if last or (self.kind != "seeds" and self.config.pretrained is None and not lent.exists()):
                     raise
                 reporter.say(str(error))
-                last = error
             whole = replace(self.whole, notice="")  # which the first run has shown
-        if last is not None and not results:
-            raise last
         if self.kind != "clusters":  # other K have other groups
-            for result, ari in zip(results.values(), agreement([self.folders[v] for v in results], whole), strict=True):
+            for result, ari in zip(results.values(), agreement(list(map(self.folder, results)), whole), strict=True):
                 result["agreement"] = float(ari)
         return results
+
+    def _finish(self, value: int, whole: Dataset, reporter: Silent, export: bool) -> dict:
+        folder = self.folder(value)
+        if (folder / "metrics.json").exists():
+            return Run.open(folder).metrics
+        reporter.say(f"{SETTINGS[self.kind]} {value}")
+        try:
+            if (folder / "config.json").exists():
+                return train.resume(folder, whole=whole, reporter=reporter, export=export)
+            return train.train(self.config_of(value), folder, whole=whole, reporter=reporter, export=export)
+        except DivergedError as error:
+            raise DivergedError(f"{folder}: {error}") from error
 
 
 def train_study(
@@ -199,7 +201,8 @@ def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
         choice = results[min(results)].get("choice")  # of K, for all
         found = {**kept, **({} if choice is None else {"choice": choice}), "restarts": rows}
         write_whole(study.out / "metrics.json", (json.dumps(found, indent=2) + "\n").encode())
-    write_whole(study.out / f"{study.kind}.csv", _table(rows).encode())
+    columns = ["seed", "agreement", "elbo", *SCORES] if study.kind == "seeds" else list(rows[0])
+    write_whole(study.out / f"{study.kind}.csv", table(rows, columns))
     write_whole(study.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
     return {**found, "diverged": diverged}
 
@@ -212,18 +215,18 @@ def _of_seeds(study: Study, results: dict[int, dict], reporter: Silent) -> dict:
         if None not in values:
             std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
             spread[name] = {"mean": float(np.mean(values)), "std": std, "min": min(values), "max": max(values)}
-    return {"runs": runs, **spread, "selected": runs[selection.most_agreed(runs)]["seed"]}
+    return {"runs": runs, **spread, "selected": runs[most_agreed(runs)]["seed"]}
 
 
 def _of_restarts(study: Study, results: dict[int, dict], reporter: Silent) -> dict:
     names = ("agreement", "elbo", "acc")
     rows = [{"restart": value, **{name: run[name] for name in names}} for value, run in results.items()]
-    best = rows[selection.most_agreed(rows)]
+    best = rows[most_agreed(rows)]
     reporter.say(
         f"kept restart {best['restart']} of {len(rows)}: mean ARI with the others {best['agreement']:.3f}, ELBO "
         f"{best['elbo']:.2f}"
     )
-    for file in study.folders[best["restart"]].iterdir():
+    for file in study.folder(best["restart"]).iterdir():
         if file.name in ("metrics.json", LOCK) or file.is_symlink():
             continue
         shutil.rmtree(study.out / file.name, ignore_errors=True)  # what a kill after the copy left
@@ -234,9 +237,9 @@ def _of_restarts(study: Study, results: dict[int, dict], reporter: Silent) -> di
 
 def _of_clusters(study: Study, results: dict[int, dict], reporter: Silent) -> dict:
     dataset, numbers = load_rows(study.config, study.whole).dataset, list(results)
-    code = pretrained_codes(study.folders[numbers[0]], dataset.x)
+    code = pretrained_codes(study.folder(numbers[0]), dataset.x)
     strength = [float(each) for each in prediction_strength(code, numbers, study.config.seed)]
-    best, why = selection.recommend(numbers, strength)
+    best, why = recommend(numbers, strength)
     rows = [
         {"n_clusters": k, "strength": each, **{name: results[k][name] for name in ("elbo", *SCORES)}}
         for k, each in zip(numbers, strength, strict=True)
@@ -244,45 +247,11 @@ def _of_clusters(study: Study, results: dict[int, dict], reporter: Silent) -> di
     return {"dataset": dataset.name, "n": len(dataset.x), "rows": rows, "n_clusters": best, "why": why}
 
 
-def _table(rows: list[dict]) -> str:
-    """The runs as .csv."""
-    columns = ["seed", "agreement", "elbo", *SCORES] if "seed" in rows[0] else list(rows[0])
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def finish(config: TrainConfig, folder: Path, name: str, *, reporter, whole=None, extra=(), export=True) -> dict:
-    """metrics.json of the run in a folder, which is trained, or continued, unless it is finished.
-
-    Args:
-        config: its settings, if it is not there yet.
-        folder: the run folder.
-        name: what is reported when there is something to do.
-        whole, reporter, extra, export: as for `train.train`.
-
-    Raises:
-        DivergedError: as `train.train` does, and it names the folder.
-    """
-    if (folder / "metrics.json").exists():
-        return Run.open(folder).metrics
-    reporter.say(name)
-    given = {"whole": whole, "reporter": reporter, "extra": extra, "export": export}
-    try:
-        if (folder / "config.json").exists():
-            return train.resume(folder, **given)
-        return train.train(config, folder, **given)
-    except DivergedError as error:
-        raise DivergedError(f"{folder}: {error}") from error
-
-
 def agreement(folders: list[Path], whole: Dataset | None = None) -> np.ndarray:
     """Mean adjusted Rand index of the groups of each of R finished runs on the same rows with all others, [R]."""
     first = Run.open(folders[0])
     x = load_rows(first.config, load_whole(first.config, first) if whole is None else whole).dataset.x
-    return selection.agreement([model_groups(load(folder), x) for folder in folders])
+    return mean_ari([model_groups(load(folder), x) for folder in folders])
 
 
 def pretrained_codes(folder: Path, x: Rows) -> np.ndarray:
@@ -293,3 +262,46 @@ def pretrained_codes(folder: Path, x: Rows) -> np.ndarray:
         raise InputError("resume", "checkpoints of the autoencoder", f"none at {run.place('pretrained')}")
     model.encoder.set_weights(listed(kept)[: len(model.encoder.weights)])
     return codes(model, x).astype(np.float64)
+
+
+def mean_ari(partitions: list[np.ndarray]) -> np.ndarray:
+    """Mean ARI of each of R partitions of the same rows with all others, [R]; 1 where there is a single one.
+
+    Where some have several groups, those of a single one, which have collapsed, agree with nothing.
+    """
+    ari, several = np.eye(len(partitions)), [len(np.unique(one)) > 1 for one in partitions]
+    for i, one in enumerate(partitions):
+        for j, other in enumerate(partitions[:i]):
+            if several[i] or several[j] or not any(several):
+                ari[i, j] = ari[j, i] = adjusted_rand_score(one, other)
+    return (ari.sum(axis=1) - 1) / (len(ari) - 1) if len(ari) > 1 else np.ones(1)
+
+
+def most_agreed(rows: list[dict]) -> int:
+    """Place of the run to keep: the one the others agree with most; of equals, that with the highest ELBO.
+
+    Args:
+        rows: for each run: agreement (mean ARI with the others) and elbo (None: the run has no bound).
+    """
+    bounds = [float("-inf") if row["elbo"] is None else row["elbo"] for row in rows]
+    return max(range(len(rows)), key=lambda i: (rows[i]["agreement"], bounds[i]))
+
+
+def recommend(numbers: list[int], strength: list[float]) -> tuple[int, str]:
+    """One K of those tried: the largest with a prediction strength of at least `MIN_STRENGTH`, else the strongest.
+
+    Args:
+        numbers: the K, ascending.
+        strength: of each, see `training.n_clusters.prediction_strength`.
+
+    Returns:
+        K and why, a sentence.
+    """
+    strong = [k for k, value in zip(numbers, strength, strict=True) if value >= MIN_STRENGTH]
+    best = strong[-1] if strong else numbers[int(np.argmax(strength))]
+    why = f"the largest K with a prediction strength of at least {MIN_STRENGTH}"
+    if not strong:
+        why = f"no K has a prediction strength of {MIN_STRENGTH}; this one has the highest"
+    if len(numbers) > 1 and best in (numbers[0], numbers[-1]):
+        why += "; it is at the end of the range: try a wider one"
+    return best, why

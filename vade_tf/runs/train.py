@@ -1,10 +1,12 @@
 """A run: rows, then a fit whose store is the run folder, then what the folder is to hold; can be resumed."""
 
+import importlib.metadata
 import json
+import platform
 import shutil
 import zlib
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,25 +16,27 @@ import pandas
 import tensorflow as tf
 
 from vade_tf import metrics
+from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.rows import FileRows
+from vade_tf.data.rows import FileRows, Rows
 from vade_tf.errors import ClusterError, InputError
 from vade_tf.model.vade import VaDE
-from vade_tf.runs import assignments, output
+from vade_tf.runs import assignments
 from vade_tf.runs.config import TrainConfig
-from vade_tf.runs.filled import filled, pretrained_by
-from vade_tf.runs.folder import Run
+from vade_tf.runs.folder import BOUND, SCORES, Run
 from vade_tf.runs.location import check_unfinished, check_unused, held
-from vade_tf.runs.result import Scores, means, summarise
-from vade_tf.runs.rows import RunRows, given_start, load_rows, load_whole
-from vade_tf.runs.tensorboard import Board, Views
+from vade_tf.runs.rows import RunRows, filled, given_start, load_rows, load_whole, pretrained_by
+from vade_tf.runs.tensorboard import Board, Scores
 from vade_tf.serving import export as exporting
 from vade_tf.storage import whole_path
 from vade_tf.systems import registry
 from vade_tf.training import arguments, device, distribute, recipe
+from vade_tf.training.fitting import Fitted
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
 from vade_tf.training.store import Pretrained
+
+LIBRARIES = ("tensorflow", "tensorflow-probability", "keras", "numpy", "scikit-learn")  # whose versions are kept
 
 
 def train(
@@ -70,14 +74,11 @@ def train(
     arguments.validate_callbacks(extra)
     if not distribute.chief(strategy := device.strategy(config.distribute)):
         return follow(strategy, reporter or Silent(), extra)
-    with ExitStack() as stack:
-        check_unused(out := Path(out))
-        if config.data is not None and Path(config.data) in (out, *out.parents):
-            raise InputError("out", "a folder outside of the images of data", str(out))
-        rows = load_rows(config, whole)
-        config, init = filled(rows.config, rows), given_start(rows.config, len(rows.dataset.x))
-        out.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(held(out, "out"))
+    check_unused(out := Path(out))
+    rows = load_rows(config, whole)
+    config, init = filled(rows.config, rows), given_start(rows.config, len(rows.dataset.x))
+    out.mkdir(parents=True, exist_ok=True)
+    with held(out, "out"):
         run = Run.create(out, config, identity(rows), rows.dataset.schema)
         return _fit(run, rows, init, reporter or Silent(), extra, export)
 
@@ -105,9 +106,7 @@ def resume(
     strategy = device.strategy(run.config.distribute)
     if not distribute.chief(strategy):
         return follow(strategy, reporter or Silent(), extra)
-    with ExitStack() as stack:
-        stack.enter_context(held(out, "resume"))
-        check_unfinished(out)  # before it was held, another process may have ended it
+    with held(out, "resume"):
         in_file = run.data.get("in_file")
         rows = load_rows(run.config, load_whole(run.config, run, in_file) if whole is None else whole, in_file)
         run.check_data(identity(rows), "resume")
@@ -173,12 +172,11 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
     distribute.from_chief(strategy, lambda: {name: np.array(text) for name, text in told.items()})
     board = Board(run)
     shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset, epochs)]
+    shown += extra
     if config.model == "vade":
-        views = Views(board, dataset, config.seed, epochs)
-        shown += [views, *extra]
         fitted = recipe.fit(dataset.observations(), config, rows.hints, board, reporter, shown, init=init)
     else:
-        fitted = registry.fit(config.model, dataset.observations(), config, board, reporter, [*shown, *extra])
+        fitted = registry.fit(config.model, dataset.observations(), config, board, reporter, shown)
     run.choose(fitted.settings.clusters)
     with whole_path(run.path / "model.keras") as file:
         fitted.model.save(file)
@@ -187,9 +185,8 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
         exporting.export(fitted.model, run.path / "export", schema=dataset.schema)
     found = scored(fitted.model, rows, run.path / "assignments.csv", reporter)
     begun = Pretrained.load(run)
-    result = summarise(
-        run.config, dataset, fitted, found, fitted.settings.pretrain_epochs if begun is None else begun.epochs
-    )
+    pretrained = fitted.settings.pretrain_epochs if begun is None else begun.epochs
+    result = summarise(run.config, dataset, fitted, found, pretrained)
     run.save_rows(fitted.history)  # also where a system has no epochs
     run.finish(result)
     with suppress(ClusterError):  # a worker that is lost now has nothing more to give
@@ -216,5 +213,56 @@ def scored(model: keras.Model, rows: RunRows, path: Path, reporter: Silent) -> d
         scores = metrics.scores(y, np.concatenate([block["cluster"] for block in blocks]))
     if rows.config.outliers is not None:
         assignments.mark_outliers(blocks, rows.config.outliers, model.prior.n_components)
-    output.write(path, assignments.table(blocks, names))
+    assignments.write(path, assignments.table(blocks, names))
     return {**scores, **(means(model, x) if hasattr(model, "elbo_terms") else {})}
+
+
+def means(model: keras.Model, x: Rows) -> dict[str, float]:
+    """The metrics of a compiled model over all rows [n, D], by name."""
+    with pipeline.reading(x):
+        return model.evaluate(pipeline.ordered_batches(x), verbose=0, return_dict=True)
+
+
+def summarise(
+    config: TrainConfig, dataset: Dataset, fitted: Fitted, found: dict[str, float], pretrained: int | None
+) -> dict:
+    """What metrics.json holds.
+
+    Args:
+        config, dataset, fitted: of the run.
+        found: scores, where there are labels, and what `means` says of a model with a bound.
+        pretrained: epochs of the autoencoder that it began with, its own or one that it was lent.
+    """
+    trained = sum(row["phase"] == "fit" for row in fitted.history) or None
+    return {
+        "dataset": dataset.name,
+        "source": dataset.source,
+        "n": len(dataset.x),
+        "n_features": dataset.x.shape[1],
+        "n_clusters": config.clusters,
+        "model": config.model,
+        "recipe": config.recipe,
+        "likelihood": fitted.model.likelihood.name,
+        "seed": config.seed,
+        **{name: found.get(name) for name in (*SCORES, *BOUND)},
+        **{name: found[name] for name in ("rate_w",) if name in found},
+        **({} if fitted.choice is None else {"choice": vars(fitted.choice)}),
+        "kind": fitted.kind,
+        "start": fitted.start,
+        "health": fitted.health,
+        "remedies": fitted.remedies,
+        "epochs": {"pretrain": pretrained or None, "fit": trained},
+        "seconds": {name: round(value, 1) for name, value in fitted.seconds.items()},
+        "device": device.describe(),
+        "precision": device.resolve_precision(config.precision, shared=config.distribute != "none"),
+        "jit": config.distribute == "none" and device.resolve_jit(config.jit),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+    }
+
+
+def version(name: str) -> str:
+    """Of an installed package; "unknown" where a library came under another name, as tensorflow-cpu is one."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
