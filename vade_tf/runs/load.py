@@ -9,7 +9,7 @@ import keras
 
 from vade_tf.data.dataset import Coded
 from vade_tf.errors import InputError, cited
-from vade_tf.model import saving
+from vade_tf.model import own_networks
 from vade_tf.model.vade import VaDE
 from vade_tf.runs.folder import COPY_AGAIN, Run, read_schema
 from vade_tf.runs.location import check_single
@@ -42,7 +42,7 @@ def load(path: str | Path) -> keras.Model:
             "vade_tf.Served loads an export",
         )
     try:
-        model = saving.load(file)
+        model = own_networks.load(file)
     except Exception as error:  # whatever Keras, h5py and TensorFlow raise for what is damaged
         raise InputError(
             "path", "a model of this version", f"{file}, which is damaged or of another ({cited(error)})"

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from vade_tf.data.dataset import Coded
 from vade_tf.errors import InputError, whole_number
-from vade_tf.model.networks import set_all
+from vade_tf.model.own_networks import set_all
 from vade_tf.model.vade import VaDE
 from vade_tf.serving.signatures import SCHEMA, build_signatures
 from vade_tf.storage import whole_path
