@@ -8,6 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.load import load
+from vade_tf.runs.tensorboard import mosaic
 
 SETTINGS = {
     "pretrain_epochs": 1,
@@ -54,3 +55,16 @@ def test_the_clusters_are_those_of_the_model(trained, events):
         assert values(events, f"component_pi/{c}")[7] == pytest.approx(np.exp(model.prior.parameters[0][c]), rel=1e-5)
     histogram = values(events, "code/mean")[7]
     assert histogram[:, 2].sum() == 40 * 10
+
+
+@pytest.mark.parametrize(("n", "columns", "gap"), [(6, 3, 1), (5, 3, 1), (4, None, 0), (1, None, 2), (7, 4, 3)])
+def test_every_image_is_whole_and_in_its_place(rng, n, columns, gap):
+    images = rng.uniform(size=(n, 2, 3))
+    sheet = mosaic(images, columns, gap, gap_value=-1.0)
+    columns = columns or int(np.ceil(np.sqrt(n)))
+    rows = -(-n // columns)
+    assert sheet.shape == (rows * (2 + gap) - gap, columns * (3 + gap) - gap)
+    for i, image in enumerate(images):
+        top, left = i // columns * (2 + gap), i % columns * (3 + gap)
+        np.testing.assert_array_equal(sheet[top : top + 2, left : left + 3], image)
+    assert np.sum(sheet != -1.0) == images.size

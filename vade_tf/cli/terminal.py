@@ -119,7 +119,7 @@ class Terminal(Silent):
             )
         self._print(table)
         self.say(f"* recommended: {summary['n_clusters']} clusters, {summary['why']}")
-        self.say(f"written to {out}: clusters.png, clusters.csv, summary.json")
+        self.say(f"written to {out}: clusters.csv, summary.json")
 
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:

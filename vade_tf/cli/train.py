@@ -180,16 +180,12 @@ def _work(
         from vade_tf.runs.folder import Run
         from vade_tf.training import device
 
-        if kind == "clusters":
-            from vade_tf.report import figures  # matplotlib, which the other runs do without
         if kind is None:  # TensorFlow joins a cluster now or not at all
             device.strategy((config or Run.open(folder, "resume").config).distribute)
 
     terminal = Terminal(evaluate=typed(prog, "evaluate"))
     with contextlib.nullcontext() if options.quiet else terminal as reporter:
         result = work(reporter=reporter, export=not options.no_export)
-        if kind == "clusters":
-            figures.write_sweep(result, folder / "clusters.png")
     if result and not options.quiet:
         show: dict[str | None, Callable] = {"clusters": terminal.sweep, "seeds": terminal.seeds}
         show.get(kind, terminal.result)(result, str(folder))
@@ -208,12 +204,9 @@ def _train(config: TrainConfig, kind: str | None, values: list[int], folder: Pat
 
 def _resume(folder: Path, kind: str | None, **common) -> dict:
     from vade_tf.runs import study, train
-    from vade_tf.runs.folder import read_json
 
     if kind is None:
         return train.resume(folder, **common)
-    if kind == "clusters" and (folder / "summary.json").exists() and not (folder / "clusters.png").exists():
-        return read_json(folder / "summary.json")  # whose picture alone is missing
     return study.resume_study(folder, **common)
 
 

@@ -1,5 +1,6 @@
 """What TensorBoard shows of a run: the columns of its history as scalars, and views of the clusters of a VaDE."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,6 @@ import tensorflow as tf
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.pipeline import together
 from vade_tf.model.vade import VaDE
-from vade_tf.mosaic import mosaic
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import generator, subset
 
@@ -121,3 +121,19 @@ def _bytes(x: np.ndarray) -> np.ndarray:
     """Values as uint8: [0, 1] as it is, anything else from its smallest to its largest."""
     low, high = min(float(x.min()), 0.0), max(float(x.max()), 1.0)
     return np.round(255 * (x - low) / (high - low)).astype(np.uint8)
+
+
+def mosaic(images: np.ndarray, columns: int | None = None, gap: int = 1, gap_value: float = 1.0) -> np.ndarray:
+    """Lay images [n, height, width] or [n, height, width, channels] out row by row, as one image.
+
+    Args:
+        columns: images side by side; default as many as make it about square.
+        gap, gap_value: pixels between two images; their value, and that of places without an image.
+    """
+    n, height, width, *channels = images.shape
+    columns = columns or math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    sheet = np.full((rows * columns, height + gap, width + gap, *channels), gap_value, images.dtype)
+    sheet[:n, :height, :width] = images
+    sheet = sheet.reshape(rows, columns, height + gap, width + gap, *channels).swapaxes(1, 2)
+    return sheet.reshape(rows * (height + gap), columns * (width + gap), *channels)[: -gap or None, : -gap or None]
