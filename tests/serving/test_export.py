@@ -22,7 +22,6 @@ from tensorflow.core.protobuf import saved_model_pb2
 from vade_tf import VaDE
 from vade_tf.errors import InputError
 from vade_tf.model import networks
-from vade_tf.model.vade import VaDE
 from vade_tf.serving.client import Served
 from vade_tf.serving.export import WARMUP, export
 

@@ -29,7 +29,7 @@ def choose(observations) -> Likelihood:
     """
     rows, asked = observations, None if observations.likelihood == "auto" else get(observations.likelihood)
     if rows.kind == "counts":
-        return (Counts if asked is None else type(asked))(_median_size(rows))
+        return get({"name": Counts.name if asked is None else asked.name, "size": _median_size(rows)})
     low, high = (value * rows.grey[0] + rows.grey[1] for value in (rows.low, rows.high))
     slack = ROUNDING * (high - low)
     low, high = 0.0 if -slack <= low < 0 else low, 1.0 if 1 < high <= 1 + slack else high
