@@ -33,7 +33,7 @@ import tensorflow as tf
 from vade_tf.data import observations, pipeline
 from vade_tf.data.augmentation import Augmentation
 from vade_tf.model import choice, networks
-from vade_tf.model.optimizer import FusedAdam
+from vade_tf.model.networks import FusedAdam
 from vade_tf.training import autoencoder, build, device, loop
 from vade_tf.training.settings import Settings
 

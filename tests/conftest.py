@@ -12,8 +12,8 @@ import pytest
 import tensorflow as tf
 from hypothesis import settings
 
-from vade_tf.model import networks, saving
-from vade_tf.model.optimizer import FusedAdam
+from vade_tf.model import networks, own_networks
+from vade_tf.model.networks import FusedAdam
 from vade_tf.model.vade import VaDE
 from vade_tf.report import drawing
 
@@ -71,7 +71,7 @@ eager_file = pytest.fixture(untraced, name="eager_file", scope="module")
 @pytest.fixture(scope="module")
 def loaded_once():
     """The same file of a model is loaded for its first reader alone: for tests of what comes after."""
-    found, load = {}, saving.load
+    found, load = {}, own_networks.load
 
     def once(file):
         content = hashlib.sha256(file.read_bytes()).digest()
@@ -83,7 +83,7 @@ def loaded_once():
         return model
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(saving, "load", once)
+        patch.setattr(own_networks, "load", once)
         yield
 
 

@@ -6,14 +6,13 @@ Names load on first use, so that `import vade_tf` and `python train.py --help` d
 import importlib
 from typing import TYPE_CHECKING
 
-from vade_tf import keras_names
+import wrapt
 
 if TYPE_CHECKING:
     from vade_tf.errors import DivergedError, InputError
     from vade_tf.estimator import VaDEClusterer
     from vade_tf.model.likelihood import Likelihood, register
-    from vade_tf.model.networks import build_decoder, build_encoder
-    from vade_tf.model.optimizer import FusedAdam
+    from vade_tf.model.networks import FusedAdam, build_decoder, build_encoder
     from vade_tf.model.prior import GaussianMixturePrior
     from vade_tf.model.vade import VaDE
     from vade_tf.plot import write_report
@@ -36,7 +35,7 @@ _HOMES = {
     "DivergedError": "errors",
     "Fitted": "training.fitting",
     "Fitting": "training.fitting",
-    "FusedAdam": "model.optimizer",
+    "FusedAdam": "model.networks",
     "GaussianMixturePrior": "model.prior",
     "InputError": "errors",
     "Likelihood": "model.likelihood",
@@ -71,7 +70,37 @@ __all__ = [
     "train", "write_report",
 ]  # fmt: skip
 
-keras_names.announce()
+KERAS_HOMES = {  # where the classes are that a .keras file may name
+    "Centres": "systems.models",
+    "Clustering": "systems.models",
+    "Directions": "model.networks",
+    "Filled": "model.networks",
+    "FullGaussians": "systems.models",
+    "FusedAdam": "model.networks",
+    "GMVAE": "systems.gmvae",
+    "GaussianMixturePrior": "model.prior",
+    "LogCounts": "model.counts",
+    "Origins": "model.observation",
+    "Reconstruction": "model.observation",
+    "Roots": "model.networks",
+    "StudentT": "systems.models",
+    "VaDE": "model.vade",
+}
+
+
+@wrapt.when_imported("keras")
+def _announce(keras) -> None:
+    """Stand-ins for the package's classes, so that Keras loads a saved model after `import vade_tf` alone.
+
+    Each imports its class, and with it TensorFlow, when a file names it; the class then takes its place.
+    """
+    for name, home in KERAS_HOMES.items():
+
+        def from_config(cls, config, name=name, home=home, **more):
+            return getattr(importlib.import_module(f"vade_tf.{home}"), name).from_config(config, **more)
+
+        stand_in = type(name, (), {"from_config": classmethod(from_config)})
+        keras.saving.get_custom_objects().setdefault(f"vade_tf>{name}", stand_in)
 
 
 def __getattr__(name: str):

@@ -12,7 +12,7 @@ import numpy as np
 
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, cited
-from vade_tf.model import own_networks, saving
+from vade_tf.model import own_networks
 from vade_tf.model.vade import VaDE
 from vade_tf.storage import write_whole
 from vade_tf.training.n_clusters import Choice
@@ -97,7 +97,7 @@ def _made(kind: Any, file):
         with np.load(io.BytesIO(archive.read("arrays.npz")), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in ARRAYS if name in stored}
         (Path(folder) / "model.keras").write_bytes(archive.read("model.keras"))
-        model = saving.load(Path(folder) / "model.keras")
+        model = own_networks.load(Path(folder) / "model.keras")
     if not isinstance(model, VaDE):
         raise ValueError(f"expected a VaDE, got {type(model).__name__}")
     networks = {"encoder": model.encoder, "decoder": model.decoder} if about["own_networks"] else {}

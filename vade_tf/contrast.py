@@ -53,11 +53,6 @@ class Contrast:
     effect: np.ndarray
     table: tuple[Column, ...] = ()
 
-    @property
-    def folds(self) -> bool:
-        """Whether the effects are log2 fold changes of counts."""
-        return FOLD in self.kinds
-
     def leading(self, c: int, limit: int = MAX_FEATURES) -> np.ndarray:
         """The features that set cluster c apart: up to `limit` above and below, the largest difference first.
 
@@ -82,6 +77,16 @@ class Contrast:
         if not self.table or self.kinds[j] == "share":
             return plain_value(mean)
         return plain_value(self.table[self.column[j]].decode(np.array([[mean]])).iloc[0])
+
+    def feature(self, c: int, j: int) -> dict:
+        """Feature j of the card of cluster c."""
+        return {
+            "name": self.names[j],
+            "kind": self.kinds[j],
+            "effect": plain_value(self.effect[c, j]),
+            "inside": self.in_units(j, self.inside[c, j]),
+            "outside": self.in_units(j, self.outside[c, j]),
+        }
 
     def cell(self, j: int, row: np.ndarray) -> tuple[str, float | str | None]:
         """What a row [D] has in the column of feature j: the name of the column, and the cell."""
@@ -166,21 +171,18 @@ def expression(model: VaDE, dataset: Dataset, groups: np.ndarray, n_clusters: in
 
 
 def feature_names(dataset: Dataset) -> list[str]:
-    """A name for each feature: its column, with the level it stands for; its word; or x0, x1, ..."""
+    """A name for each feature: its column, with the level that is 1 where it is 0 or 1; its word; or x0, x1, ..."""
     if dataset.words is not None:  # of a named set
         return list(dataset.words)
-    if isinstance(dataset.schema, Schema):
-        return [name for column in dataset.schema.columns for name in _names_of(column)]
-    return [f"x{j}" for j in range(dataset.x.shape[1])] if dataset.schema is None else dataset.schema.features
-
-
-def _names_of(column: Column) -> list[str]:
-    """The features of a column; where one is 0 or 1, with the level that is 1."""
-    if column.kind == "category":
-        return [f"{column.name} = {level}" for level in column.levels]
-    if column.kind == "boolean" and str(column.levels[1]).lower() not in ("true", "1"):
-        return [f"{column.name} = {column.levels[1]}"]
-    return [str(column.name)]
+    if not isinstance(dataset.schema, Schema):
+        return [f"x{j}" for j in range(dataset.x.shape[1])] if dataset.schema is None else dataset.schema.features
+    found: list[str] = []
+    for column in dataset.schema.columns:
+        levels = column.levels if column.kind == "category" else ()
+        if column.kind == "boolean" and str(column.levels[1]).lower() not in ("true", "1"):
+            levels = column.levels[1:]
+        found += [f"{column.name} = {level}" for level in levels] or [str(column.name)]
+    return found
 
 
 def are_words(dataset: Dataset) -> bool:

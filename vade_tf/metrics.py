@@ -9,29 +9,14 @@ from vade_tf.errors import InputError
 
 def _checked(y, groups) -> tuple[np.ndarray, np.ndarray]:
     """Labels and groups as int64 [n], of any arrays or lists of whole numbers; raises as `contingency` does."""
-    given = {"y": np.asarray(y), "groups": np.asarray(groups)}
-    form, other = (each.shape for each in given.values())
-    if form != other or len(form) != 1 or not form[0]:
-        expected = "one number each for every row, [n] of at least 1 row, as groups has"
-        raise InputError("y", expected, f"shapes {form} and {other}", "give columns [n, 1] as y.ravel()")
-    for name, numbers in given.items():
-        with np.errstate(invalid="ignore"):  # NaN becomes some number
-            whole = numbers.astype(np.int64) if numbers.dtype.kind in "biuf" else np.full(numbers.shape, -1)
-        wrong = (whole < 0) | (whole != numbers)
-        if wrong.any():
+    y, groups = np.asarray(y), np.asarray(groups)
+    if y.shape != groups.shape or y.ndim != 1 or not len(y):
+        raise InputError("y", "one label for each row, [n] as groups", f"shapes {y.shape} and {groups.shape}")
+    for name, numbers in (("y", y), ("groups", groups)):
+        if numbers.dtype.kind not in "biu" or numbers.min() < 0:
             hint = "leave out rows without a label, and number others by numpy.unique(labels, return_inverse=True)[1]"
-            raise InputError(name, "whole numbers from 0", f"{numbers[wrong][0]} ({numbers.dtype})", hint)
-        given[name] = whole
-    return given["y"], given["groups"]
-
-
-def _sure(confidence, n: int) -> np.ndarray:
-    """How sure each of n rows is, as an array [n]; InputError where there are none, or one is NaN."""
-    confidence = np.asarray(confidence)
-    if confidence.shape != (n,) or not n or np.isnan(confidence).any():
-        got = f"shape {confidence.shape} for {n} rows, with {np.isnan(confidence).sum()} NaN"
-        raise InputError("confidence", "a number, and no NaN, for each of at least 1 row", got)
-    return confidence
+            raise InputError(name, "whole numbers from 0", f"{numbers.min()} ({numbers.dtype})", hint)
+    return y.astype(np.int64), groups.astype(np.int64)
 
 
 def contingency(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
@@ -92,7 +77,7 @@ def most_confident_accuracy(y: np.ndarray, groups: np.ndarray, confidence: np.nd
         Accuracy in [0, 1]; None if all rows are equally sure, as those of k-means are: no member is the surest.
     """
     y, groups = _checked(y, groups)
-    confidence = _sure(confidence, len(y))
+    confidence = np.asarray(confidence)
     if len(y) > 1 and np.all(confidence == confidence[0]):
         return None
     right = 0
@@ -114,8 +99,7 @@ def calibration(correct: np.ndarray, confidence: np.ndarray, n_bins: int = 10) -
         "ece", sum over bins of count / n * |share correct - mean confidence| (Guo et al., ICML 2017), and "bins", one
         {"low", "high", "count", "confidence", "accuracy"} for each bin that holds a row.
     """
-    correct = np.asarray(correct)
-    confidence = _sure(confidence, len(correct))
+    correct, confidence = np.asarray(correct), np.asarray(confidence)
     place = np.clip(np.ceil(confidence * n_bins).astype(int) - 1, 0, n_bins - 1)
     bins = []
     for b in np.unique(place):

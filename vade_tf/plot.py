@@ -24,7 +24,7 @@ from matplotlib.axes import Axes
 from vade_tf.contrast import compared
 from vade_tf.errors import InputError
 from vade_tf.estimator import VaDEClusterer
-from vade_tf.report import evaluation, figures, image_figures, page
+from vade_tf.report import drawing, evaluation, figures, page
 from vade_tf.report.drawing import WIDTH, colour, png
 from vade_tf.seeding import subset
 from vade_tf.storage import write_whole
@@ -80,7 +80,7 @@ def samples(model: VaDEClusterer, n: int = 10, ax: Axes | None = None) -> Axes:
     if model._image_shape is None:
         raise InputError("model", "a fit to images", "one to other rows", "model.sample draws rows of any kind")
     clusters = figures.largest(model.labels_[model.labels_ >= 0], model.n_clusters_)
-    return image_figures.samples(model.model_, clusters, model._image_shape, n, ax=_axes(ax, 0.6 * len(clusters) + 0.7))
+    return drawing.samples(model.model_, clusters, model._image_shape, n, ax=_axes(ax, 0.6 * len(clusters) + 0.7))
 
 
 def training(model: VaDEClusterer, ax: Axes | None = None) -> Axes:
@@ -133,7 +133,7 @@ def write_report(model: VaDEClusterer, X, path: str | Path, y=None) -> Path:
     }
     drawn = figures.draw(vade, dataset, found, result, model.history_)
     pictures = [(name, figures.CAPTIONS[name], png(figure)) for name, figure in drawn.items()]
-    images = image_figures.card_images(dataset, found.groups, result["clusters"], range(len(dataset.x)))
+    images = drawing.card_images(dataset, found.groups, result["clusters"], range(len(dataset.x)))
     settings = {name: value for name, value in model.get_params().items() if isinstance(value, str | int | float)}
     text = page.page(result, settings, training, pictures, f"vade_tf.write_report(model, X, {str(path)!r})", images)
     write_whole(path, text.encode())

@@ -1,19 +1,27 @@
-"""How a model reads and writes rows: forms, units, the learned variance, batch effects."""
+"""How a model reads and writes rows: forms, units, the learned variance, batch effects; and what it refuses."""
 
 from types import SimpleNamespace
 
+import anndata
 import keras
 import numpy as np
+import pandas
 import pytest
+import scipy.sparse
+import scipy.special
+import scipy.stats
 import tensorflow as tf
+from sklearn.metrics import adjusted_rand_score
 
+from vade_tf import VaDEClusterer
 from vade_tf.errors import InputError
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model import networks
-from vade_tf.model.counts import Counts
+from vade_tf.model import prior as inputs
+from vade_tf.model.counts import Counts, LogCounts
 from vade_tf.model.mixed import Mixed
+from vade_tf.model.networks import FusedAdam
 from vade_tf.model.observation import MAX_LOG_S2, MIN_LOG_S2, MIN_NOISE, NOISE_RATE, bounded
-from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 
 
@@ -142,3 +150,192 @@ def test_offsets_count_also_where_both_forms_of_rows_were_traced(rng):
     np.testing.assert_allclose(bound(told), np.mean(model.elbo(told)), rtol=1e-5)
     np.testing.assert_allclose(bound(counts), np.mean(model.elbo(counts)), rtol=1e-5)
     assert abs(expected[0] - expected[1]) > 1e-3
+
+
+Y = np.arange(8) % 4
+
+
+OTHER_ROWS = {
+    "none": lambda x: None,
+    "a list": lambda x: x.tolist(),
+    "a table": pandas.DataFrame,
+    "sparse rows": scipy.sparse.csr_array,
+    "an AnnData": anndata.AnnData,
+    "masked cells": lambda x: np.ma.masked_array(x, x > 0.5),
+    "another width": lambda x: x[:, 1:],
+    "no rows": lambda x: x[:0],
+}
+
+
+@pytest.mark.parametrize("form", OTHER_ROWS.values(), ids=OTHER_ROWS.keys())
+def test_rows_that_are_no_array_of_the_width_are_refused_by_every_verb(form, small_model, x):
+    model = small_model()
+    for verb in (model.fit, model.evaluate, model.predict):
+        with pytest.raises(InputError, match=r"^x: expected an array of rows \[n, 12\]"):
+            verb(form(x), verbose=0)
+
+
+def test_images_of_other_sides_are_refused(x):
+    pixels = keras.Input((3, 4, 1))
+    flat = keras.layers.Flatten()(pixels)
+    encoder = keras.Model(pixels, [keras.layers.Dense(2)(flat), keras.layers.Dense(2)(flat)])
+    model = VaDE(encoder, networks.build_decoder(12, 2, (4,)), 3)
+    assert model.predict(x.reshape(8, 3, 4), verbose=0).shape == (8, 3)
+    with pytest.raises(InputError, match="^x: expected images of"):
+        model.predict(x.reshape(8, 4, 3), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"y": Y}, "^y: expected no labels"),
+        ({"y": Y, "hints": False}, "^y: expected no labels"),
+        ({"y": np.where(Y > 1, 1, -1)}, "^y: expected no labels"),  # labels of two classes
+        ({"y": Y, "hints": Y}, "^hints: expected hints or y, got both"),
+        ({"hints": np.array(["a"] * 8)}, "^hints: expected whole numbers"),
+        ({"hints": np.eye(4)[Y].astype(int)}, "^hints: expected whole numbers"),
+        ({"hints": Y + 1}, "^hints: expected .* got 1 to 4$"),
+        ({"hints": Y - 2}, "^hints: expected .* got -2 to 1$"),
+        ({"hints": np.full((8, 4), 0.5)}, "^hints: expected probabilities whose rows sum to 1"),
+        ({"sample_weight": np.ones(8)}, "^sample_weight: expected none"),
+        ({"validation_data": (np.zeros((8, 12)), Y)}, "^validation_data: expected rows alone"),
+        (
+            {"validation_data": tf.data.Dataset.from_tensors((np.zeros((8, 12)), Y))},
+            "^validation_data: expected rows alone",
+        ),
+    ],
+)
+def test_labels_and_hints_that_cannot_be_used(small_model, x, arguments, message, eager):
+    with pytest.raises(InputError, match=message):
+        small_model().fit(x, verbose=0, **arguments)
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_labels_in_batches_are_refused_unless_they_are_hints(trained, small_model, x, eager):
+    model, pairs = small_model(), tf.data.Dataset.from_tensors((x, Y))
+    if trained:
+        model.fit(pairs, hints=True, verbose=0)
+    with pytest.raises(InputError, match="^x: expected batches of x alone"):
+        model.fit(pairs, verbose=0)
+    with pytest.raises(InputError, match="^y: expected no labels"):
+        model.train_on_batch(x, Y)
+
+
+def test_hints_of_no_weight_are_refused(small_model, x):
+    with pytest.raises(InputError, match="^guide_weight: expected a weight above 0"):
+        small_model(guide_weight=0.0).fit(x, hints=Y, verbose=0)
+
+
+@pytest.mark.parametrize("name", ["loss", "metrics"])
+def test_a_loss_of_ones_own_is_refused(name, small_model):
+    with pytest.raises(InputError, match=f"^{name}: expected none"):
+        small_model().compile("adam", **{name: "mse"})
+
+
+@pytest.mark.parametrize("kind", ["i8", "f4"])
+def test_hints_become_probabilities(kind):
+    """A group that is not known is a row of zeros."""
+    found = inputs.hints_of_batch(np.array([2, -1]) if kind == "i8" else np.eye(3, dtype="f4")[:2], 3)
+    np.testing.assert_array_equal(found, [[0, 0, 1], [0, 0, 0]] if kind == "i8" else np.eye(3)[:2])
+
+
+def test_a_hint_beyond_the_components_is_no_number_where_nothing_checks_it(small_model, x, monkeypatch):
+    """XLA drops the check, and one_hot makes such a hint none."""
+    model = small_model(compiled=False)
+    model.compile(FusedAdam(1e-3), run_eagerly=True)
+    monkeypatch.setattr(tf.debugging, "assert_less", lambda *_: None)
+    for hint, finite in ((3, True), (4, False)):
+        batches = tf.data.Dataset.from_tensors((x, np.full(8, hint)))
+        assert np.isfinite(model.fit(batches, hints=True, verbose=0).history["loss"]).all() == finite
+
+
+WIDTH = 30
+
+
+SMALL = {"latent_dim": 3, "hidden": (24,), "precision": "float32", "likelihood": "counts"}
+
+
+def cells(n, seed=0, effect=1.5):
+    """Counts of cells of three types from two labs that catch genes differently: (x [n, 30], type, lab).
+
+    The first type is mostly of one lab, the last mostly of the other.
+    """
+    r = np.random.default_rng(seed)
+    y = r.integers(3, size=n)
+    lab = (r.random(n) < np.array([0.2, 0.5, 0.8])[y]).astype(int)
+    caught = np.exp(effect * np.random.default_rng(99).normal(size=(2, WIDTH)))
+    mean = np.where(np.arange(WIDTH) % 3 == y[:, None], 2.7, 0.6) * caught[lab]
+    mean *= 100 / mean.sum(axis=1, keepdims=True)
+    return r.negative_binomial(3.0, 3.0 / (3.0 + mean)).astype("f4"), y, lab
+
+
+def annotated(n, seed=0):
+    anndata = pytest.importorskip("anndata")
+    x, y, lab = cells(n, seed)
+    obs = pandas.DataFrame(
+        {"kind": np.array(["B", "T", "NK"])[y], "lab": np.array(["Leiden", "Oslo"])[lab]},
+        index=[f"cell{i}" for i in range(n)],
+    )
+    var = pandas.DataFrame(index=[f"gene{j}" for j in range(WIDTH)])
+    return anndata.AnnData(scipy.sparse.csr_matrix(x), obs=obs, var=var), y, lab
+
+
+def model_of(x, origins=2):
+    """A small VaDE of counts with offsets that are drawn."""
+    first = LogCounts(100.0, np.zeros(WIDTH), np.ones(WIDTH))
+    encoder = networks.build_encoder(WIDTH, 3, (8,), "float32", first=first)
+    model = VaDE(encoder, networks.build_decoder(WIDTH, 3, (8,), "float32"), 2, Counts(100.0), origins=origins)
+    if origins:
+        drawn = np.random.default_rng(5).normal(size=(origins, WIDTH))
+        model.origins.set_weights([drawn.astype("f4")])
+    return model
+
+
+def with_origins(x, lab):
+    return np.concatenate([x, lab[:, None]], axis=1).astype("f4")
+
+
+def test_the_bound_is_of_the_decoder_shifted_by_the_origin():
+    x, _, lab = cells(20)
+    model = model_of(x)
+    noise = np.random.default_rng(1).normal(size=(20, 3)).astype("f4")
+    terms = model.elbo_terms(with_origins(x, lab), noise)
+    m, log_s2 = (part.numpy() for part in model.encode(x))
+    offsets = model.origins.get_weights()[0].astype("f8")
+    out = model.decoder(m + np.exp(0.5 * log_s2) * noise).numpy() + (offsets - offsets.mean(axis=0))[lab]
+    mean = x.sum(axis=1, keepdims=True) * scipy.special.softmax(out.astype("f8"), axis=1)
+    expected = -scipy.stats.nbinom.logpmf(x, 1, 1 / (1 + mean)).sum(axis=1)
+    np.testing.assert_allclose(terms["distortion"], expected, rtol=1e-4)
+
+
+def test_the_encoder_and_rows_without_an_origin_know_nothing_of_it():
+    x, _, lab = cells(20)
+    model, told = model_of(x), with_origins(x, lab)
+    other = with_origins(x, 1 - lab)
+    for rows in (told, other):
+        np.testing.assert_array_equal(model.encode(rows)[0], model.encode(x)[0])
+        np.testing.assert_array_equal(model.predict_on_batch(rows), model.predict_on_batch(x))
+    assert np.abs(model.elbo(told).numpy() - model.elbo(other).numpy()).min() > 0
+    plain = model_of(x, 0)
+    plain.set_weights([weight for weight in model.get_weights() if weight.shape != (2, WIDTH)])
+    np.testing.assert_allclose(model.elbo(x), plain.elbo(x), rtol=1e-6)
+
+
+def test_a_model_with_origins_is_saved_and_loaded(tmp_path):
+    x, _, lab = cells(20)
+    model, told = model_of(x), with_origins(x, lab)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.elbo(told), model.elbo(told))
+
+
+@pytest.mark.long
+def test_cells_are_grouped_by_type_and_not_by_lab():
+    adata, y, _ = annotated(600)
+    told = VaDEClusterer(3, batch="lab", epochs=20, pretrain_epochs=10, random_state=0, **SMALL).fit(adata)
+    assert adjusted_rand_score(y, told.labels_) > 0.85
+    plain = VaDEClusterer(3, epochs=20, pretrain_epochs=10, random_state=0, **SMALL).fit(adata)
+    assert adjusted_rand_score(y, plain.labels_) < 0.6  # or the test would show nothing
+    new, kinds, _ = annotated(300, seed=1)
+    del new.obs["lab"]
+    assert adjusted_rand_score(kinds, told.predict(new)) > 0.85

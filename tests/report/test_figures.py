@@ -15,13 +15,17 @@ from matplotlib.figure import Figure
 
 from vade_tf.contrast import Contrast
 from vade_tf.data.observations import build
-from vade_tf.report import cards, drawing, evaluation, figures, image_figures
+from vade_tf.report import cards, drawing, evaluation, figures
 from vade_tf.seeding import subset
 
 HISTORY = [{"phase": "pretrain", "epoch": 1.0}] + [
     {"phase": "fit", "epoch": e, "elbo": -9.0 + e, "acc": 0.5 + e / 10} for e in (1.0, 2.0, 3.0)
 ]
+
+
 BIN = {"low": 0.9, "high": 1.0, "count": 40, "confidence": 0.95, "accuracy": 0.9}
+
+
 RESULT = {"acc": 0.75, "calibration": {"ece": 0.1, "bins": [BIN]}}
 
 
@@ -68,11 +72,6 @@ def test_each_kind_of_data_gets_its_figures_and_nothing_is_cut_off(
         assert box.y1 < height + 0.01, name
 
 
-def test_of_one_row_all_is_drawn_but_a_map(small_model, rng):
-    parts = subject(small_model(), rng.uniform(size=(1, 12)).astype("f4"))
-    assert list(figures.draw(*parts, HISTORY)) == ["features", "history"]
-
-
 def test_the_bound_of_another_system_is_not_drawn(small_model, rng):
     model, data, found, result = subject(small_model(), rng.uniform(size=(40, 12)).astype("f4"), np.arange(40) % 3)
     others = evaluation.Assignments(found.m, found.log_gamma)
@@ -83,7 +82,7 @@ def test_the_bound_of_another_system_is_not_drawn(small_model, rng):
 def test_samples_show_the_mean_and_then_draws_of_their_component(small_model):
     model = small_model()
     model.prior.assign(np.ones(4) / 4, 3 * np.eye(4, 3), np.full((4, 3), 0.5))
-    pixels = sheet(image_figures.samples(model, np.array([0, 2]), (3, 4), n=2, seed=5))
+    pixels = sheet(drawing.samples(model, np.array([0, 2]), (3, 4), n=2, seed=5))
     means = model.decode(3 * np.eye(4, 3)[[0, 2]].astype("f4")).numpy().reshape(2, 3, 4)
     drawn = model.sample([0, 0, 2, 2], 5).numpy().reshape(2, 2, 3, 4)
     for row, top in enumerate((0, 4)):
@@ -95,7 +94,7 @@ def test_samples_show_the_mean_and_then_draws_of_their_component(small_model):
 def test_reconstructions_stand_below_their_rows_in_the_units_of_the_data(small_model, rng):
     model = small_model(scaling=keras.layers.Rescaling(1 / 255))
     x = rng.integers(0, 256, (7, 12)).astype("u1")
-    pixels = sheet(image_figures.reconstructions(model, x, (3, 4), columns=3))
+    pixels = sheet(drawing.reconstructions(model, x, (3, 4), columns=3))
     decoded = 255 * model.decode(model.encode(x)[0]).numpy()
     for line, rows in enumerate((x[:3], decoded[:3], x[3:6], decoded[3:6])):  # the seventh fills no line
         for column, row in enumerate(rows):
@@ -107,7 +106,7 @@ def test_reconstructions_stand_below_their_rows_in_the_units_of_the_data(small_m
 def test_outliers_are_the_rows_of_lowest_density():
     log_density = np.array([-5.0, -7, -6, -8])
     found = evaluation.Posterior(np.zeros((4, 2)), np.zeros((4, 2)), *np.zeros((3, 4)), log_density)
-    pixels = sheet(image_figures.outliers(np.arange(4.0)[:, None], (1, 1), found, lines=1, columns=3))
+    pixels = sheet(drawing.outliers(np.arange(4.0)[:, None], (1, 1), found, lines=1, columns=3))
     np.testing.assert_array_equal(pixels[0][~np.isnan(pixels[0])], [3, 1, 2])
 
 
@@ -119,7 +118,7 @@ def test_images_on_cards_are_the_mean_and_the_rows_that_are_named(rng):
     numbers = np.arange(10) * 3 + 7  # other rows stood between them
     named = [{"row": int(numbers[i])} for i in (8, 4)]
     told = [{"rows": rows, "typical": named if rows == 7 else [], "doubtful": []} for rows in (3, 0, 7)]
-    drawn = image_figures.card_images(data, groups, told, numbers)
+    drawn = drawing.card_images(data, groups, told, numbers)
     assert drawn[1] == {}  # without a row
     read = {name: 255 * matplotlib.image.imread(io.BytesIO(png))[..., 0] for name, png in drawn[2].items()}
     np.testing.assert_allclose(read["mean"], x[3:].mean(axis=0), atol=1.5)
@@ -131,8 +130,7 @@ def test_confusion_writes_every_count_and_puts_matches_on_the_diagonal():
     """Three clusters of five labels; an empty cluster has no line. The colour of a cell is its share of the cluster."""
     y = np.repeat([0, 1, 2, 3, 4], [5, 1, 5, 1, 5])
     groups = np.repeat([3, 3, 0, 0, 2], [5, 1, 5, 1, 5])  # 1 is empty
-    ax = Figure().subplots()
-    assert figures.confusion(y, groups, ax) is ax
+    ax = figures.confusion(y, groups)
     counts = np.array([int(text.get_text()) for text in ax.texts]).reshape(3, 5)
     np.testing.assert_array_equal(counts, [[5, 0, 0, 1, 0], [0, 5, 0, 0, 1], [0, 0, 5, 0, 0]])
     np.testing.assert_allclose(ax.images[0].get_array(), counts / counts.sum(axis=1, keepdims=True))
@@ -150,12 +148,6 @@ def test_of_many_features_those_that_differ_most_are_shown_and_their_names_are_n
     shown = [tick.get_text() for tick in ax.get_yticklabels()]
     assert shown == [r"\$\frac{\$ <b>", "longlonglonglonglonglon\u2026", "x4"]
     assert [text.get_text() for text in ax.texts] == ["-4.0", "+1.0", "+1.0", "-2.0", "+3.0", "-0.5"]
-
-
-def test_every_cluster_can_be_told_from_every_other():
-    assert len({(drawing.colour(c), drawing.marker(c)) for c in range(100)}) == 100
-    petroff = [to_hex(colour) for colour in matplotlib.color_sequences["petroff10"]]
-    assert list(drawing.COLOURS) == petroff
 
 
 def test_a_cluster_has_its_colour_in_every_figure(small_model, rng):
@@ -193,15 +185,8 @@ def test_reliability_and_epochs_show_their_numbers():
     ax = figures.reliability({"ece": 0.1, "bins": bins})
     np.testing.assert_allclose(ax.lines[1].get_xydata(), [[0.55, 0.25], [0.95, 0.9]])
     assert [text.get_text() for text in ax.texts] == ["4", "40"]
-    ax = figures.epochs(HISTORY, ["acc"])
+    ax = figures.curve(HISTORY, "acc", Figure().subplots())
     np.testing.assert_allclose(ax.lines[0].get_xydata(), [[1, 0.6], [2, 0.7], [3, 0.8]])
-
-
-def test_the_figure_of_several_k_shows_their_strength_and_marks_the_one_recommended():
-    rows = [{"n_clusters": k, "strength": 0.5 - k / 100} for k in (2, 3, 5)]
-    (ax,) = figures.sweep({"dataset": "$x", "n": 50, "rows": rows, "n_clusters": 3}).axes
-    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[2, 0.48], [3, 0.47], [5, 0.45]])
-    assert list(ax.lines[-1].get_xdata()) == [3, 3]
 
 
 def test_runs_are_compared_by_the_scores_that_all_of_them_have():
@@ -221,7 +206,7 @@ def test_pictures_are_the_same_again_and_whatever_the_readers_own_settings_are(s
     told = cards.cards(model, data, found)
 
     def drawn():
-        strips = image_figures.card_images(data, found.groups, told, np.arange(40))
+        strips = drawing.card_images(data, found.groups, told, np.arange(40))
         return strips, [drawing.png(figure) for figure in figures.draw(model, data, found, result, HISTORY).values()]
 
     expected = drawn()

@@ -16,6 +16,8 @@ from vade_tf.report import cards, drawing, evaluation, figures, page
 from vade_tf.runs.config import TrainConfig
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
 TRAINING = {
     "likelihood": "bernoulli",
     "epochs": {"pretrain": None, "fit": 10},
@@ -26,7 +28,11 @@ TRAINING = {
     "health": [],
     "remedies": [],
 }
+
+
 PNG = drawing.png(Figure((0.5, 0.5)))
+
+
 PICTURES = [("samples", "A caption with <angle> brackets & more.", PNG), ("code", "Another.", PNG)]
 
 
@@ -93,13 +99,6 @@ def test_without_labels_no_line_needs_them(result):
     assert sentence not in words_of(page.page(result, {}, TRAINING, [], ""))
 
 
-def test_every_row_is_in_the_table_of_clusters(result):
-    table = page.cluster_table(result)
-    assert list(table) == ["cluster", "rows", "pi", "confidence", "label", "purity"]
-    assert table["rows"].sum() == 40
-    assert "7 of them seen in training" in page.about({**result, "seen_in_training": 7})
-
-
 def test_the_page_says_what_is_wrong_and_what_was_done(result):
     ill = {**TRAINING, "health": ["component 3 is empty"], "remedies": [HOSTILE]}
     words = words_of(page.page(result, {}, ill, [], ""))
@@ -136,12 +135,6 @@ def test_many_clusters_show_their_largest(result):
     assert re.findall(r"<h3><span[^>]*>(\d+)<", text) == [str(c) for c in range(6, 30)]
     assert "The 24 largest of 31 clusters." in text
     assert "No row is assigned to it." in page.page({**result, "clusters": many[-1:]}, {}, TRAINING, [], "")
-
-
-def test_images_stand_on_their_cards(result):
-    images = [{"mean": PNG, "typical": PNG, "doubtful": PNG} if card["rows"] else {} for card in result["clusters"]]
-    outline = Outline(page.page(result, {}, TRAINING, [], "", images))
-    assert outline.tags.count("img") == sum(map(len, images))
 
 
 def test_a_comparison_has_each_number_below_its_name_and_names_in_full(result, capsys):

@@ -94,13 +94,6 @@ def test_cells_are_found_by_their_genes(tmp_path):
     np.testing.assert_array_equal(served.predict(shuffled.to_df().assign(note="seen")), served.predict(counts))
 
 
-@pytest.mark.parametrize("seed", [1.5, [1.0, 2.0], [1, 2, 3], "1"])
-def test_a_seed_is_a_whole_number_or_one_for_each(served, seed):
-    """Others would be cut off to one, and two of them draw the same."""
-    with pytest.raises(InputError, match="^seed: expected a whole number, or one for each row, got "):
-        served.sample([0, 1], seed=seed)
-
-
 def test_a_folder_without_an_export_is_refused(folder):
     with pytest.raises(InputError, match="^path: expected the folder of an exported version"):
         Served(folder.parent)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vade_tf.model.optimizer import FusedAdam
+from vade_tf.model.networks import FusedAdam
 from vade_tf.systems import dec, registry
 from vade_tf.training.settings import Settings
 

@@ -8,7 +8,7 @@ from scipy import stats
 
 from vade_tf.model import networks
 from vade_tf.model.likelihood import Bernoulli
-from vade_tf.model.optimizer import FusedAdam
+from vade_tf.model.networks import FusedAdam
 from vade_tf.systems import gmvae
 
 DRAWS = 200_000

@@ -1,4 +1,4 @@
-"""Heads and `Clustering`, what a fitted system is made of: against SciPy, and what their configs bring back."""
+"""Heads and `Clustering` against SciPy and their configs; k-means and mixtures of rows, of counts and of codes."""
 
 from types import SimpleNamespace
 
@@ -10,12 +10,13 @@ from scipy import stats
 from scipy.spatial.distance import cdist
 from sklearn.mixture import GaussianMixture
 
+from vade_tf.data import pipeline
 from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
-from vade_tf.systems import models
-from vade_tf.systems.models import Centres, StudentT
-from vade_tf.training import autoencoder
+from vade_tf.systems import models, registry
+from vade_tf.training import autoencoder, fitting
+from vade_tf.training.settings import Settings
 
 
 @pytest.fixture
@@ -113,22 +114,112 @@ def test_full_gaussians_are_scikit_learns(rng):
     np.testing.assert_allclose(np.cov(drawn.T), mixture.covariances_[2], rtol=0.1, atol=0.1)
 
 
-@pytest.mark.parametrize("head", [Centres, StudentT])
-def test_many_wide_centres_take_no_tensor_of_all_differences(head, rng):
-    z, mu = rng.normal(size=(40, 50)) + 100, rng.normal(size=(90, 50)) + 100
-    layer = head(90, 50)
-    layer.mu.assign(mu)
-    expected = cdist(z, mu, "sqeuclidean")
-    shapes = {
-        tuple(op.outputs[0].shape)
-        for op in tf.function(layer.call)
-        .get_concrete_function(tf.TensorSpec((40, 50), "float32"))
-        .graph.get_operations()
-        if op.outputs and op.outputs[0].shape.rank is not None
-    }
-    assert max(np.prod(shape) for shape in shapes) <= 90 * 50
-    found = layer(tf.constant(z, "float32")).numpy()
-    np.testing.assert_array_equal(found.argmax(axis=1), expected.argmin(axis=1))
-    if head is StudentT:
-        q = 1 / (1 + expected)
-        np.testing.assert_allclose(np.exp(found), q / q.sum(axis=1, keepdims=True), rtol=1e-4)
+SMALL = {
+    "clusters": 3,
+    "hidden": (8,),
+    "latent_dim": 2,
+    "pretrain_epochs": 0,
+    "epochs": 2,
+    "batch_size": 30,
+    "learning_rate": 1e-2,
+    "precision": "float32",
+    "seed": 1,
+}
+
+
+@pytest.fixture
+def x(rng):
+    """60 rows of no clear groups, of unequal widths: what a fit finds there depends on its settings."""
+    return (rng.normal(size=(60, 9)) * np.linspace(1, 4, 9) + 5).astype("f4")
+
+
+def fitting_of(x, system="kmeans", epochs=1, **settings):
+    return fitting.begin(x, Settings(**{**SMALL, **settings}), system=system, epochs=epochs)
+
+
+def standardised(x):
+    x = x.astype("f8")
+    return (x - x.mean(axis=0)) / x.std(axis=0)
+
+
+def groups_of(model, x):
+    return model.predict(x, verbose=0).argmax(axis=1)
+
+
+def full(head):
+    """(pi, means, covariances) of a `FullGaussians`, of whose precisions it keeps a factor."""
+    whiten = head.whiten.numpy().astype("f8")
+    covariances = np.linalg.inv(whiten @ whiten.transpose(0, 2, 1))
+    return np.exp(head.log_pi.numpy()), head.mu.numpy(), covariances
+
+
+def assert_mixture_at_rest(z, pi, means, covariances, floor, diagonal):
+    """A fitted mixture is where an EM step, written out with SciPy, leaves it; the floor is added to each variance."""
+    densities = [stats.multivariate_normal(mean, cov).pdf(z) for mean, cov in zip(means, covariances, strict=True)]
+    joint = pi * np.stack(densities, axis=1)
+    gamma = joint / joint.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(gamma.mean(axis=0), pi, atol=0.02)
+    for c, mean in enumerate(means):
+        np.testing.assert_allclose(np.average(z, axis=0, weights=gamma[:, c]), mean, atol=0.1)
+        covariance = np.cov(z.T, aweights=gamma[:, c], bias=True) + floor * np.eye(z.shape[1])
+        want = np.diag(np.diag(covariance)) if diagonal else covariance
+        np.testing.assert_allclose(covariances[c], want, atol=0.1 * np.diag(want).max())
+    return gamma
+
+
+def test_k_means_of_x_puts_a_row_to_the_nearest_mean(x, monkeypatch):
+    """Blocks of 7 rows: what is read block by block is all of x, in its order."""
+    blocks = pipeline.blocks
+    monkeypatch.setattr(pipeline, "blocks", lambda rows: blocks(rows, 7))
+    fitting = fitting_of(x)
+    model = models.kmeans(fitting)
+    z, centres = standardised(x), model.head.mu.numpy()
+    groups = cdist(z, centres).argmin(axis=1)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), np.eye(3)[groups])
+    for c in range(3):
+        np.testing.assert_allclose(z[groups == c].mean(axis=0), centres[c], atol=1e-3)
+    assert model.encoder is model.decoder is None
+    assert fitting.seconds["init"] > 0
+
+
+def test_a_diagonal_mixture_of_x_is_at_rest_above_its_floor(x):
+    model = models.gmm(fitting_of(x))
+    log_pi, means, log_sigma2 = (part.numpy().astype("f8") for part in model.head.parameters)
+    z, sigma2 = standardised(x), np.exp(log_sigma2)
+    floor = models.FLOOR * z.var(axis=0).mean()
+    assert sigma2.min() >= floor
+    gamma = assert_mixture_at_rest(z, np.exp(log_pi), means, [np.diag(each) for each in sigma2], floor, diagonal=True)
+    np.testing.assert_allclose(model.predict(x, verbose=0), gamma, atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["ae_kmeans", "ae_gmm"])
+def test_on_the_code_is_on_that_of_the_pretrained_encoder(name, x):
+    untrained, fitting = fitting_of(x), fitting_of(x, system=name, pretrain_epochs=2)
+    model = registry.FUNCTIONS[name](fitting)
+    code = fitting.model.encode(x)[0].numpy()
+    np.testing.assert_allclose(model.assignments(x)[0], code, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(code, untrained.model.encode(x)[0], atol=1e-3)  # pretrained
+    assert [row["phase"] for row in fitting.rows] == ["pretrain"] * 2
+    np.testing.assert_allclose(model.decode(code), fitting.model.decode(code), rtol=1e-5, atol=1e-6)
+    if name == "ae_kmeans":
+        np.testing.assert_array_equal(groups_of(model, x), cdist(code, model.head.mu.numpy()).argmin(axis=1))
+    else:
+        z = code.astype("f8")
+        gamma = assert_mixture_at_rest(z, *full(model.head), 1e-4 * z.var(axis=0).mean(), diagonal=False)
+        np.testing.assert_allclose(model.predict(x, verbose=0), gamma, atol=1e-2)
+
+
+def test_vae_gmm_is_a_mixture_on_the_code_of_the_networks_that_were_trained(x):
+    fitting = fitting_of(x, system="vae_gmm")
+    before = fitting.model.encoder.get_weights()
+    model = models.vae_gmm(fitting)
+    assert not np.array_equal(before[0], fitting.model.encoder.get_weights()[0])
+    assert [row["phase"] for row in fitting.rows] == ["fit"] * 2
+    code = fitting.model.encode(x)[0].numpy().astype("f8")
+    np.testing.assert_allclose(model.assignments(x)[0], code, rtol=1e-5, atol=1e-6)
+    gamma = assert_mixture_at_rest(code, *full(model.head), 1e-4 * code.var(axis=0).mean(), diagonal=False)
+    np.testing.assert_allclose(model.predict(x, verbose=0), gamma, atol=1e-2)
+    np.testing.assert_array_equal(model.sample([0, 2]), model.sample([0, 2], seed=0))
+    assert not np.array_equal(model.sample([0, 2]), model.sample([0, 2], seed=1))
+    with pytest.raises(InputError, match="clusters: expected whole numbers from 0 to 2"):
+        model.sample([3])

@@ -115,4 +115,4 @@ class Terminal(Silent):
             chosen = "*" if row["n_clusters"] == summary["n_clusters"] else " "
             self._print(f"{row['n_clusters']:>5} {chosen}" + "".join(f"{row[name]:>11.4f}" for name in names))
         self.say(f"* recommended: {summary['n_clusters']} clusters, {summary['why']}")
-        self.say(f"written to {out}: clusters.png, clusters.csv, summary.json")
+        self.say(f"written to {out}: clusters.csv, summary.json")

@@ -175,8 +175,6 @@ def _work(
         from vade_tf.runs.folder import Run
         from vade_tf.training import device
 
-        if kind == "clusters":
-            from vade_tf.report import figures  # matplotlib, which the other runs do without
         if kind is None:  # TensorFlow joins a cluster now or not at all
             device.strategy((config or Run.open(folder, "resume").config).distribute)
 
@@ -189,8 +187,6 @@ def _work(
             result = study.resume_study(folder, **common)
         else:
             result = study.train_study(kind, config, folder, values, **common)
-        if kind == "clusters":
-            figures.write_sweep(result, folder / "clusters.png")
     if result and not options.quiet:
         show: dict[str | None, Callable] = {"clusters": terminal.sweep, "seeds": terminal.seeds}
         show.get(kind, terminal.result)(result, str(folder))

@@ -34,8 +34,6 @@ class Counts(Likelihood):
 
     def __init__(self, size: float = 1.0):
         self.size = float(size)
-        if not 0 < self.size < np.inf:
-            raise InputError("size", "a number above 0", repr(size))
 
     def config(self):
         return {"name": self.name, "size": self.size}
@@ -58,10 +56,6 @@ class Counts(Likelihood):
         mean = _means(x, parameters)
         excess = tf.reduce_mean((x - mean) ** 2 - mean, axis=0)
         return excess / (tf.reduce_mean(mean**2, axis=0) + MIN_MEAN)
-
-    def check(self, low, high, dtype):
-        if low < 0:
-            raise InputError("likelihood", f"whole numbers from 0 up for {self.name}", f"{low:g} to {high:g}")
 
     def check_units(self, raw, x, argument):
         if raw.min() < 0 or not np.array_equal(raw, np.round(raw)):
@@ -137,9 +131,6 @@ class LogCounts(keras.layers.Layer):
 
     def call(self, x):
         return (log_counts(x, self.size) - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
-
-    def compute_output_shape(self, input_shape):
-        return input_shape
 
     def get_config(self):
         return {**super().get_config(), "size": self.size, "mean": self.mean, "std": self.std}

@@ -13,7 +13,6 @@ otherwise (`outputs`).
 """
 
 import math
-import warnings
 from abc import ABC, abstractmethod
 
 import keras
@@ -21,7 +20,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from vade_tf.errors import InputError, UnitsWarning, cited
+from vade_tf.errors import InputError, cited, warn_units
 from vade_tf.model.elbo import LOG_2PI
 
 WIDEST_RATIO = 10.0  # scaled values have a size of about 1; those ten times as large are in another unit
@@ -133,10 +132,8 @@ class Bernoulli(Likelihood):
 
     def check(self, low, high, dtype):
         if dtype != np.uint8 and (low < 0 or high > 1):
-            got = f"values from {low:g} to {high:g}"
-            raise InputError(
-                "likelihood", "values in [0, 1] or uint8 for bernoulli", got, "scale them or set likelihood to gaussian"
-            )
+            expected, got = "values in [0, 1] or uint8 for bernoulli", f"values from {low:g} to {high:g}"
+            raise InputError("likelihood", expected, got, "scale them or set likelihood to gaussian")
 
     def units(self, observations):
         return observations.grey
@@ -148,11 +145,8 @@ class Bernoulli(Likelihood):
             got = f"{raw.dtype} from {raw.min():g} to {raw.max():g}"
             raise InputError(argument, "values in the units of the training", got, "scale them as the rows trained on")
         if low < -1e-3 or high > 1 + 1e-3:
-            warnings.warn(
-                f"{argument}: expected values from 0 to 1 once scaled, as in training, got {low:.3g} to {high:.3g}",
-                UnitsWarning,
-                stacklevel=4,
-            )
+            text = f"{argument}: expected values from 0 to 1 once scaled, as in training, got {low:.3g} to {high:.3g}"
+            warn_units([text], 4)
 
 
 @register
@@ -231,9 +225,5 @@ def warn_far(x: np.ndarray, argument: str) -> None:
     known = ~np.isnan(square)
     sizes = np.sqrt(np.where(known, square, 0).sum(axis=1) / np.maximum(known.sum(axis=1), 1))
     if sizes.size and (size := float(np.median(sizes))) > WIDEST_RATIO:
-        warnings.warn(
-            f"{argument}: expected values in the units of the training, got rows {size:.3g} times as far from its mean "
-            "as its own; scale them as the rows trained on",
-            UnitsWarning,
-            stacklevel=5,
-        )
+        got = f"rows {size:.3g} times as far from its mean as its own; scale them as the rows trained on"
+        warn_units([f"{argument}: expected values in the units of the training, got {got}"], 5)

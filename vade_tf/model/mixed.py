@@ -32,6 +32,10 @@ class Mixed(Likelihood):
     Args:
         blocks: (kind, number of features) one after the other, kinds of `KINDS`; a category is a block of its own.
 
+    Attributes:
+        width: D, the number of features.
+        numbers, answers, levels: which of them are numbers, answers of yes and no, and levels of a category, bool [D].
+
     Raises:
         InputError: a block of no such kind, or without features.
     """
@@ -47,8 +51,11 @@ class Mixed(Likelihood):
             raise InputError("blocks", f"pairs (kind, features) with kinds of {', '.join(KINDS)}", repr(blocks))
         ends = list(itertools.accumulate(width for _, width in self.blocks))
         self.spans = [slice(end - width, end) for end, (_, width) in zip(ends, self.blocks, strict=True)]
+        self.width = ends[-1]
+        of = np.repeat([kind for kind, _ in self.blocks], [width for _, width in self.blocks])
+        self.numbers, self.answers, self.levels = (of == kind for kind in KINDS)
         self._categories = self._by_width()
-        self._of_kind = {kind: np.flatnonzero(self._of(kind)) for kind in ("gaussian", "bernoulli")}
+        self._of_kind = {"gaussian": np.flatnonzero(self.numbers), "bernoulli": np.flatnonzero(self.answers)}
         self._level = np.arange(self.width)  # where `mean` finds each feature: behind all of them its shares as a level
         at = self.width
         for features, there in self._categories:
@@ -71,29 +78,6 @@ class Mixed(Likelihood):
             features = starts + np.arange((ends - starts).max())
             pairs.append((np.minimum(features, ends - 1), features < ends))
         return pairs
-
-    @property
-    def width(self) -> int:
-        """D, the number of features."""
-        return self.spans[-1].stop
-
-    @property
-    def numbers(self) -> np.ndarray:
-        """Which features are numbers, bool [D]."""
-        return self._of("gaussian")
-
-    @property
-    def levels(self) -> np.ndarray:
-        """Which features are levels of a category, bool [D]."""
-        return self._of("categorical")
-
-    @property
-    def answers(self) -> np.ndarray:
-        """Which features are answers of yes and no, bool [D]."""
-        return self._of("bernoulli")
-
-    def _of(self, wanted: str) -> np.ndarray:
-        return np.concatenate([np.full(width, kind == wanted) for kind, width in self.blocks])
 
     def config(self):
         return {"name": self.name, "blocks": [list(block) for block in self.blocks]}

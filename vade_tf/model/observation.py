@@ -1,15 +1,17 @@
-"""q(z|x) and p(x|z) of raw rows: two networks, a likelihood, and the units of the data; no prior and no bound."""
+"""q(z|x) and p(x|z) of raw rows: two networks, a likelihood, and the units of the data; no prior and no bound.
+
+`check_rows` checks rows that a model is given directly, without a fit of the package around it.
+"""
 
 import math
-import reprlib
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.errors import InputError, whole_number
+from vade_tf.errors import InputError, check_form, whole_number
+from vade_tf.model import choice, networks, own_networks
 from vade_tf.model import likelihood as likelihoods
-from vade_tf.model import networks
 
 NOISE_RATE = 0.02  # share that a batch has in the variance that a likelihood learns
 MIN_NOISE = 0.01  # of a feature of variance 1: a column explained to the last digit would outweigh all others
@@ -57,18 +59,16 @@ class ObservationModel(keras.Model):
         encoder, decoder, likelihood, scaling, origins: as for `vade.VaDE`.
 
     Raises:
-        InputError: unknown likelihood, networks that do not fit, a scaling that is no layer, or origins below 0.
+        InputError: unknown likelihood, networks that do not fit, or origins below 0.
     """
 
     def __init__(self, encoder, decoder, likelihood, scaling, origins, **kwargs):
         check_keras()
         super().__init__(**{**kwargs, "dtype": "float32"})  # raw x and the bound, whatever the global policy
         self.likelihood = likelihoods.get(likelihood)
-        networks.check(encoder, decoder, self.likelihood.outputs)
+        own_networks.check(encoder, decoder, self.likelihood.outputs)
         self.encoder = encoder
         self.decoder = decoder
-        if scaling is not None and not isinstance(scaling, keras.layers.Layer):
-            raise InputError("scaling", "a layer of Keras, or None", reprlib.repr(scaling))
         self.scaling = scaling
         width = self.n_features * self.likelihood.outputs
         self.origins = Origins(origins, width) if whole_number(origins, "origins", 0, 2**31 - 1) else None
@@ -207,11 +207,40 @@ def in_half(network) -> bool:
 
 
 def check_keras() -> None:
-    """Raises InputError where Keras is set to what this model is not written for."""
+    """Raises InputError where Keras has another backend."""
     if (backend := keras.config.backend()) != "tensorflow":
         raise InputError("KERAS_BACKEND", "tensorflow", backend, "set it before Keras is imported")
-    if (order := keras.config.image_data_format()) != "channels_last":
-        raise InputError("image_data_format", "channels_last in Keras' settings", order)
+
+
+def check_rows(model: ObservationModel, x) -> None:
+    """Check rows given as an array or a pair of arrays: their width and their units. Data sets are not looked at.
+
+    Args:
+        model: a `VaDE`.
+        x: what its `fit`, `evaluate` or `predict` got.
+
+    Raises:
+        InputError: no rows of the model's width, or values that are not finite or not in its units.
+    """
+    width, shape = model.n_features, model.encoder.input_shape[1:]
+    for each in x if isinstance(x, (tuple, list)) else (x,):
+        other = each is None or isinstance(each, (str, dict, int, float, list)) or np.ma.is_masked(each)
+        if other or any(hasattr(each, name) for name in ("iloc", "toarray", "obsm")):
+            hint = "use VaDEClusterer, or give schema.encode(x), dense, with vade_tf.load_schema of the run"
+            raise InputError("x", f"an array of rows [n, {width}]", f"a {type(each).__name__}", hint)
+        if not hasattr(each, "__array__"):
+            continue
+        rows = np.asarray(each)
+        if model.origins is not None and rows.ndim == 2 and rows.shape[1] == width + 1:
+            if not np.isin(rows[:, -1], np.arange(model.origins.number)).all():
+                got = f"{rows[:, -1].min():g} to {rows[:, -1].max():g}"
+                raise InputError("x", f"batch numbers from 0 to {model.origins.number - 1} in the last column", got)
+            rows = rows[:, :-1]
+        if rows.ndim < 2 or not len(rows) or math.prod(rows.shape[1:]) != width:
+            raise InputError("x", f"an array of rows [n, {width}]", f"shape {rows.shape}")
+        if sorted(side for side in rows.shape[1:] if side != 1) == sorted(side for side in shape if side != 1):
+            check_form(rows.shape[1:], shape, "x")  # images whose sides may stand in another order
+        choice.check_units(model, rows.reshape(len(rows), width))
 
 
 @keras.saving.register_keras_serializable("vade_tf")
@@ -239,4 +268,4 @@ class Reconstruction:
 
     @classmethod
     def from_config(cls, config):
-        return cls(**networks.deserialized(config, None, "scaling"))
+        return cls(**own_networks.deserialized(config, None, "scaling"))

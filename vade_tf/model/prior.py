@@ -1,4 +1,7 @@
-"""The Gaussian mixture over codes: a Keras layer that holds pi, mu and sigma, and the TFP distribution they define."""
+"""The Gaussian mixture over codes: a Keras layer that holds pi, mu and sigma, and the TFP distribution they define.
+
+Below are the checks of what names its components: hints to train on, and clusters to draw from.
+"""
 
 import keras
 import numpy as np
@@ -80,15 +83,8 @@ class GaussianMixturePrior(keras.layers.Layer):
             sigma2: variances, positive, [K, latent].
 
         Raises:
-            ValueError: a shape is wrong, or a weight or a variance is not positive and finite.
+            ValueError: a shape is wrong.
         """
-        values = {"pi": (pi, (self.n_components,)), "mu": (mu, self.mu.shape), "sigma2": (sigma2, self.mu.shape)}
-        for name, (value, shape) in values.items():
-            value = np.asarray(value)
-            if value.shape != tuple(shape):
-                raise ValueError(f"{name} must have shape {tuple(shape)}. Received: {value.shape}")
-            if not np.all(np.isfinite(value)) or (name != "mu" and np.any(value <= 0)):
-                raise ValueError(f"{name} must be finite{'' if name == 'mu' else ' and positive'}. Received: {value}")
         self.pi_logits.assign(np.log(pi))
         self.mu.assign(mu)
         self.log_sigma2.assign(np.log(sigma2))
@@ -99,16 +95,76 @@ class GaussianMixturePrior(keras.layers.Layer):
 
 
 def check_clusters(clusters, n_components: int):
-    """Clusters to draw from, int32 [n] (a single number counts as one); inside a `tf.function` they are as they come.
+    """Clusters to draw from, int32 [n]; a single number counts as one.
 
     Raises:
         InputError: a cluster that is no whole number from 0 to K - 1.
     """
-    if tf.is_symbolic_tensor(clusters):
-        return clusters
     found = np.atleast_1d(np.asarray(clusters))
     whole = found.dtype.kind in "iu" or (found.dtype.kind == "f" and np.all(found % 1 == 0))
     if found.ndim != 1 or not whole or (found.size and not 0 <= found.min() <= found.max() < n_components):
         expected = f"whole numbers from 0 to {n_components - 1} in a list, one for each sample"
         raise InputError("clusters", expected, np.array2string(found, threshold=10))
     return found.astype(np.int32)
+
+
+def given_hints(model, y, hints) -> np.ndarray | None:
+    """The hints that a `VaDE` is given to train on, as hints or as y, checked; None where it is given none.
+
+    Raises:
+        InputError: labels without a hint that they are to be trained on, or hints without any weight.
+    """
+    if hints is not None and not isinstance(hints, bool):
+        if y is not None:
+            raise InputError("hints", "hints or y", "both", "leave y out")
+        y = hints
+    elif y is not None and not hints:
+        found = np.asarray(y)
+        known = found[found != -1]
+        if known.size == found.size or (known.size and np.all(known == 1)):  # -1 and 1 are labels of two classes
+            hint = "leave y out, or pass it as hints= to train on it"
+            raise InputError("y", "no labels, which would make the clustering supervised", "one for every row", hint)
+    if y is None:
+        return None
+    if hints is not True and float(model.guide_weight.numpy()) == 0.0:
+        hint = "call model.guide_weight.assign(20.0) first"
+        raise InputError("guide_weight", "a weight above 0 for hints", "0, with which they change nothing", hint)
+    return checked_hints(y, model.prior.n_components)
+
+
+def checked_hints(hints, n_clusters: int) -> np.ndarray:
+    """Hints given as groups, see `known_groups`, or as probabilities [n, K], whose rows sum to 1 or are all 0."""
+    found = np.asarray(hints)
+    if found.dtype.kind != "f" or found.ndim != 2 or found.shape[1] != n_clusters:
+        return known_groups(hints, n_clusters)
+    sums = found.sum(axis=1)
+    if found.size and (found.min() < 0 or not (np.isclose(sums, 1, atol=1e-2) | (sums == 0)).all()):
+        raise InputError("hints", "probabilities whose rows sum to 1, or are all 0 where nothing is known", "others")
+    return found
+
+
+def known_groups(hints, n_clusters: int) -> np.ndarray:
+    """Hints given as an array [n] or [n, 1], checked: whole numbers from -1 to K - 1, [n]."""
+    found = np.asarray(hints)
+    expected = f"whole numbers from 0 to {n_clusters - 1}, or -1 for unknown, of shape (n,)"
+    if found.shape[1:] not in ((), (1,)) or found.ndim == 0 or not np.issubdtype(found.dtype, np.integer):
+        raise InputError("hints", expected, f"{found.dtype} of shape {found.shape}")
+    if found.size and not -1 <= found.min() <= found.max() < n_clusters:
+        raise InputError("hints", expected, f"{found.min()} to {found.max()}")
+    return found.reshape(-1)
+
+
+def hints_of_batch(hints, n_clusters: int) -> tf.Tensor:
+    """Hints of a batch as P float32 [batch, K]: probabilities, or integers [batch] or [batch, 1], -1 for none.
+
+    XLA drops the check of their range: a group beyond K makes NaN of its row.
+    """
+    hints = tf.convert_to_tensor(hints)
+    if hints.dtype.is_floating and len(hints.shape) == 2 and hints.shape[1] == n_clusters:
+        return tf.cast(hints, tf.float32)
+    if not (hints.dtype.is_integer and len(hints.shape) in (1, 2)):
+        raise InputError("hints", "whole numbers of shape (batch,)", f"{hints.dtype.name} of shape {hints.shape}")
+    hints = tf.reshape(tf.cast(hints, tf.int32), (-1,))
+    expected = f"hints: expected groups from 0 to {n_clusters - 1}, or -1 for unknown"
+    tf.debugging.assert_less(hints, n_clusters, f"{expected}; the model has {n_clusters} components")
+    return tf.one_hot(hints, n_clusters) + 0.0 / tf.cast(hints < n_clusters, tf.float32)[:, None]  # NaN where it is not

@@ -3,20 +3,15 @@
 How networks and likelihood read and write raw rows is in `observation`; here are the prior, the bound and the step.
 """
 
-import math
-import reprlib
-from typing import Any
-
 import keras
-import numpy as np
 import tensorflow as tf
 
 from vade_tf.errors import InputError, whole_number
-from vade_tf.model import elbo, inputs, networks
-from vade_tf.model.observation import ObservationModel, in_half
-from vade_tf.model.prior import GaussianMixturePrior, check_clusters
+from vade_tf.model import elbo
+from vade_tf.model.observation import ObservationModel, check_rows, in_half
+from vade_tf.model.own_networks import deserialized, serialized
+from vade_tf.model.prior import GaussianMixturePrior, check_clusters, checked_hints, given_hints, hints_of_batch
 
-PARTS = ("prior", "origins")  # layers of the model's own
 TERMS = ("distortion", "rate_z", "rate_c", "guidance")
 
 
@@ -69,8 +64,6 @@ class VaDE(ObservationModel):
     ):
         super().__init__(encoder, decoder, likelihood, scaling, origins, **kwargs)
         self.seed = whole_number(seed, "seed", 0, 2**31 - 1)
-        if not isinstance(guide_weight, (int, float, np.number)) or not 0 <= guide_weight < math.inf:
-            raise InputError("guide_weight", "a number of at least 0", reprlib.repr(guide_weight))
         self.prior = GaussianMixturePrior(n_clusters, decoder.input_shape[-1], self.seed, name="prior")
         self.guide_weight = self.add_weight(
             name="guide_weight",
@@ -131,13 +124,18 @@ class VaDE(ObservationModel):
             InputError: labels without a hint that they are to be trained on, or in validation_data; hints while
                 guide_weight is 0, or that name no component; rows that are not finite or not in the units of the model.
         """
-        inputs.check_rows(self, x)
-        y = inputs.given_hints(self, y, hints)
+        check_rows(self, x)
+        y = given_hints(self, y, hints)
         for name in ("sample_weight", "class_weight"):  # which Keras leaves out in silence where there is no y
             if settings.get(name) is not None:
                 raise InputError(name, "none, every row counts alike", "some", "leave it out")
         if y is None and not hints:
-            inputs.check_validation(validation_data)
+            parts = getattr(validation_data, "element_spec", validation_data)
+            if (
+                isinstance(parts, (tuple, list)) and len(parts) > 1 and parts[1] is not None
+            ):  # they would be in val_loss
+                hint = "leave y out, or train on hints="
+                raise InputError("validation_data", "rows alone", "pairs (x, y) with labels", hint)
         return self.fit_unseen(x, y, hints=hints is True or y is not None, validation_data=validation_data, **settings)
 
     def fit_unseen(self, x, y=None, *, hints: bool, **settings):
@@ -151,8 +149,8 @@ class VaDE(ObservationModel):
 
     def evaluate(self, x=None, y=None, **settings):
         """As `keras.Model.evaluate`: the mean bound and its terms, with fixed noise; y are hints."""
-        inputs.check_rows(self, x)
-        y = None if y is None else inputs.checked_hints(y, self.prior.n_components)
+        check_rows(self, x)
+        y = None if y is None else checked_hints(y, self.prior.n_components)
         return super().evaluate(x, y, **settings)
 
     def predict(self, x, *arguments, **settings):
@@ -161,7 +159,7 @@ class VaDE(ObservationModel):
         Raises:
             InputError: rows in an array that are not finite or not in the units of the model.
         """
-        inputs.check_rows(self, x)
+        check_rows(self, x)
         return super().predict(x, *arguments, **settings)
 
     def call(self, x):
@@ -187,9 +185,7 @@ class VaDE(ObservationModel):
             InputError: a cluster that is no whole number from 0 to K - 1.
         """
         clusters = check_clusters(clusters, self.prior.n_components)
-        if not tf.is_symbolic_tensor(seed):
-            seed = whole_number(seed, "seed", 0, 2**31 - 1)
-        return self.decode(self.draw_codes(clusters, seed))
+        return self.decode(self.draw_codes(clusters, whole_number(seed, "seed", 0, 2**31 - 1)))
 
     def draw_codes(self, clusters, seed) -> tf.Tensor:
         """z ~ N(mu_c, sigma2_c) for clusters int [n], a pure function of these and the seed: [n, latent]."""
@@ -247,21 +243,15 @@ class VaDE(ObservationModel):
     def train_step(self, data):
         replicas = tf.distribute.get_replica_context().num_replicas_in_sync
         with tf.GradientTape() as tape:
-            loss = self._loss(data, step=tf.cast(self._steps, tf.int32), training=True)
+            loss = self._loss(data, step=tf.cast(self.optimizer.iterations, tf.int32), training=True)
             scaled = self.optimizer.scale_loss(loss / replicas)  # gradients are summed over replicas
         variables = self.trainable_variables
         self.optimizer.apply(tape.gradient(scaled, variables), variables)
         return self.get_metrics_result()
 
-    @property
-    def _steps(self) -> keras.Variable:
-        """Batches so far, each of which has noise of its own: also those whose gradients are put together."""
-        optimizer: Any = self.optimizer
-        return getattr(optimizer, "inner_optimizer", optimizer)._iterations
-
     def train_on_batch(self, x, y=None, *, hints=None, **settings):
         """As `keras.Model.train_on_batch`, on rows alone or with hints: those of this batch, as y or hints of `fit`."""
-        y = inputs.given_hints(self, y, hints)
+        y = given_hints(self, y, hints)
         self._expect(y is not None)
         return super().train_on_batch(x, y, **settings)
 
@@ -291,7 +281,7 @@ class VaDE(ObservationModel):
         if replicas > 1:  # a row has the noise that it has in the whole batch
             noise = noise[context.replica_id_in_sync_group * rows :][:rows]
         if hints is not None:
-            hints = inputs.hints_of_batch(hints, self.prior.n_components)
+            hints = hints_of_batch(hints, self.prior.n_components)
         terms = self.elbo_terms(x, noise, view, hints, training)
         bound = elbo.bound(terms)
         loss = -bound + self.guide_weight * terms["guidance"]
@@ -301,34 +291,17 @@ class VaDE(ObservationModel):
             self._trackers[name].update_state(value, weight)
         return tf.reduce_mean(loss if weight is None else weight * loss)  # weights have a mean of 1
 
-    def save(self, filepath, overwrite=True, zipped=None, **settings):
-        """As `keras.Model.save`, in the format .keras alone: its older one, HDF5, does not hold all of a VaDE.
-
-        Raises:
-            InputError: the name of the file does not end in .keras.
-        """
-        if zipped is not False and not str(filepath).endswith(".keras"):
-            raise InputError("filepath", "a name that ends in .keras", repr(str(filepath)))
-        return super().save(filepath, overwrite, zipped, **settings)
-
     def get_config(self):
-        frozen = [name for name in PARTS if (part := getattr(self, name)) is not None and not part.trainable]
         return {
             **super().get_config(),
-            **networks.serialized(self, "encoder", "decoder", "scaling"),
+            **serialized(self, "encoder", "decoder", "scaling"),
             "n_clusters": self.prior.n_components,
             "likelihood": self.likelihood.config(),
             "origins": 0 if self.origins is None else self.origins.number,
             "guide_weight": float(keras.ops.convert_to_numpy(self.guide_weight)),
             "seed": self.seed,
-            **({"frozen": frozen} if frozen else {}),
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        given = networks.deserialized(config, custom_objects, "encoder", "decoder", "scaling")
-        frozen = given.pop("frozen", ())
-        model = cls(**given)
-        for name in frozen:
-            getattr(model, name).trainable = False
-        return model
+        return cls(**deserialized(config, custom_objects, "encoder", "decoder", "scaling"))

@@ -55,7 +55,7 @@ def cards(
                 "confidence": float(confidence[inside].mean(dtype=np.float64)) if len(inside) else None,
                 "label": None if counts is None else int(counts.argmax()),
                 "purity": None if counts is None else float(counts.max() / len(inside)),
-                "features": [] if apart is None else [_feature(apart, c, j) for j in leading],
+                "features": [] if apart is None else [apart.feature(c, int(j)) for j in leading],
                 "typical": [_row(dataset, found, i, numbers[i], apart, leading) for i in typical],
                 "doubtful": [_row(dataset, found, i, numbers[i], apart, leading) for i in doubtful],
             }
@@ -76,16 +76,6 @@ def distances(model: keras.Model, found: Assignments) -> np.ndarray:
     own = members(groups, found.log_gamma.shape[1])
     middle = (own @ m) / np.maximum(own.sum(axis=1), 1)[:, None]
     return np.sum((m - middle[groups]) ** 2, axis=1)
-
-
-def _feature(apart: Contrast, c: int, j: int) -> dict:
-    return {
-        "name": apart.names[j],
-        "kind": apart.kinds[j],
-        "effect": plain_value(apart.effect[c, j]),
-        "inside": apart.in_units(j, apart.inside[c, j]),
-        "outside": apart.in_units(j, apart.outside[c, j]),
-    }
 
 
 def _row(dataset: Dataset, found: Assignments, i: int, number: int, apart: Contrast | None, leading: np.ndarray):

@@ -33,10 +33,7 @@ SCORES = ("acc", "nmi", "ari", "purity", "most_confident_acc", "homogeneity", "c
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A run, what it was evaluated on, and the figures: `result` is what `evaluate` returns and where it is from.
-
-    `numbers` are the places of the rows among all rows of their source, ascending: `result` names rows by them.
-    """
+    """A run, what it was evaluated on, and the figures: `result` is what `evaluate` returns and where it is from."""
 
     run: Run
     model: keras.Model
@@ -133,11 +130,7 @@ def findings(model: keras.Model, x: Rows) -> Assignments:
 
 
 def evaluate(
-    model: keras.Model,
-    dataset: Dataset,
-    found: Assignments,
-    *,
-    numbers: Sequence[int] | np.ndarray | None = None,
+    model: keras.Model, dataset: Dataset, found: Assignments, *, numbers: Sequence[int] | np.ndarray | None = None
 ) -> dict:
     """All numbers of a model on a data set.
 

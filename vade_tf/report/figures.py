@@ -5,7 +5,6 @@ that suit a data set. A cluster has its colour from `drawing` in all of them.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,13 +17,12 @@ from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
 from vade_tf import metrics
-from vade_tf.contrast import Contrast, compared
+from vade_tf.contrast import FOLD, Contrast, compared
 from vade_tf.data.dataset import Dataset
 from vade_tf.errors import InputError
-from vade_tf.report import image_figures
-from vade_tf.report.drawing import COLOURS, NEUTRAL, WIDTH, colour, mark, marker, plain, png, styled
+from vade_tf.report import drawing
+from vade_tf.report.drawing import COLOURS, NEUTRAL, WIDTH, colour, mark, marker, plain, styled
 from vade_tf.seeding import subset
-from vade_tf.storage import write_whole
 from vade_tf.threads import one_thread
 from vade_tf.training.n_clusters import MIN_STRENGTH
 from vade_tf.training.posterior import Assignments, Posterior
@@ -70,9 +68,9 @@ def draw(
     if shape is None:
         drawn["features"] = features(compared(model, dataset, found.groups, n_clusters), shown)
     elif isinstance(found, Posterior):
-        drawn["samples"] = image_figures.samples(model, shown, shape)
-        drawn["reconstructions"] = image_figures.reconstructions(model, dataset.x, shape)
-        drawn["outliers"] = image_figures.outliers(dataset.x, shape, found)
+        drawn["samples"] = drawing.samples(model, shown, shape)
+        drawn["reconstructions"] = drawing.reconstructions(model, dataset.x, shape)
+        drawn["outliers"] = drawing.outliers(dataset.x, shape, found)
     if len(found.m) > 1:
         drawn["code"] = code(found, dataset.y)
     if dataset.y is not None:
@@ -82,7 +80,9 @@ def draw(
         drawn["choice"] = strength(choice["tried"], choice["strength"], choice["n_clusters"])
     columns = ["elbo", "acc"] if isinstance(found, Posterior) else ["acc"]
     if columns := [column for column in columns if any(column in row for row in history)]:
-        drawn["history"] = epochs(history, columns)
+        axes = Figure((WIDTH, 3.2), layout="constrained").subplots(1, len(columns), squeeze=False)[0]
+        for column, ax in zip(columns, axes, strict=True):
+            drawn["history"] = curve(history, column, ax)
     figures: dict[str, Any] = {name: ax.figure for name, ax in drawn.items()}
     return figures
 
@@ -94,14 +94,9 @@ def largest(groups: np.ndarray, n_clusters: int) -> np.ndarray:
 
 
 def features(apart: Contrast, shown: np.ndarray, each: int = 4, limit: int = 24, ax: Axes | None = None) -> Axes:
-    """Heat map, features by clusters: how far the mean of a cluster is from that of all other rows, see `Contrast`.
+    """Heat map, features by clusters: how far the mean of a cluster is from that of all other rows.
 
-    Args:
-        apart: the clusters compared.
-        shown: numbers of the clusters.
-        each: features of each cluster, those that differ most.
-        limit: features in all.
-        ax: where to draw.
+    Shown are the clusters of these numbers, and of each those features that differ most, `limit` in all.
     """
     effect = apart.effect[shown]
     leading = np.unique(np.abs(effect).argsort(axis=1)[:, ::-1][:, :each])
@@ -115,18 +110,13 @@ def features(apart: Contrast, shown: np.ndarray, each: int = 4, limit: int = 24,
         mark(text.label1, c)
     ax.set_yticks(range(len(leading)), [plain(apart.names[j]) for j in leading])
     ax.set(xlabel="cluster", ylabel="feature", title="What sets each cluster apart")
-    label = "log2 fold change" if apart.folds else "standard deviations from the other rows"
+    label = "log2 fold change" if FOLD in apart.kinds else "standard deviations from the other rows"
     ax.figure.colorbar(image, ax=ax, label=label)
     return ax
 
 
 def code(found: Assignments, y: np.ndarray | None = None) -> Axes:
-    """t-SNE of the codes of a random subset, by cluster and, beside it, by label.
-
-    Args:
-        found: codes and clusters.
-        y: labels, int [n].
-    """
+    """t-SNE of the codes of a random subset, by cluster and, where there are labels y, int [n], beside it by label."""
     rows = subset(len(found.m), MAP_ROWS, seed=0)
     points = projected(found.m[rows], "tsne")
     figure = Figure((WIDTH, 6 if y is None else 4.2), layout="constrained")
@@ -185,14 +175,8 @@ def colours_of_labels(y: np.ndarray, groups: np.ndarray, n_clusters: int) -> np.
     return looks
 
 
-def confusion(y: np.ndarray, groups: np.ndarray, ax: Axes | None = None) -> Axes:
-    """Counts of rows by cluster and label, clusters in the order of their matched labels.
-
-    Args:
-        y: labels from 0, [n].
-        groups: clusters from 0, [n].
-        ax: where to draw.
-    """
+def confusion(y: np.ndarray, groups: np.ndarray) -> Axes:
+    """Counts of rows by cluster and label, int [n] from 0 each; clusters in the order of their matched labels."""
     counts, partner = metrics.contingency(y, groups), metrics.matching(y, groups)
     order = np.lexsort((np.arange(len(partner)), np.where(partner < 0, counts.shape[1], partner)))
     order = order[counts[order].sum(axis=1) > 0]
@@ -200,7 +184,7 @@ def confusion(y: np.ndarray, groups: np.ndarray, ax: Axes | None = None) -> Axes
     labels = [*matched, *np.setdiff1d(np.arange(counts.shape[1]), matched)]  # so that matches are on the diagonal
     table = counts[order][:, labels]
     share = table / table.sum(axis=1, keepdims=True)
-    ax = ax or _axes(max(2.5, 1.3 + 0.42 * min(len(order), 24)))
+    ax = _axes(max(2.5, 1.3 + 0.42 * min(len(order), 24)))
     image = ax.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     if table.size <= 600:
         _write_numbers(ax, table, "{:d}", share > 0.5)
@@ -213,15 +197,9 @@ def confusion(y: np.ndarray, groups: np.ndarray, ax: Axes | None = None) -> Axes
     return ax
 
 
-def reliability(calibration: dict, ax: Axes | None = None) -> Axes:
-    """Share of right assignments against their probability; the area of a point grows with its rows.
-
-    Args:
-        calibration: of `metrics.calibration`.
-        ax: where to draw.
-    """
-    bins = calibration["bins"]
-    ax = ax or _axes(4.2, 0.7 * WIDTH)
+def reliability(calibration: dict) -> Axes:
+    """Share of right assignments against their probability, see `metrics.calibration`; area grows with the rows."""
+    bins, ax = calibration["bins"], _axes(4.2, 0.7 * WIDTH)
     confidence, accuracy = ([each[name] for each in bins] for name in ("confidence", "accuracy"))
     count = np.array([each["count"] for each in bins])
     ax.plot([0, 1], [0, 1], color="0.5", linestyle="--", label="perfectly calibrated")
@@ -233,14 +211,6 @@ def reliability(calibration: dict, ax: Axes | None = None) -> Axes:
     ax.set(xlim=(0, 1.05), ylim=(-0.1, 1.05), title=f"Calibration (expected error {calibration['ece']:.4f})")
     ax.legend(frameon=False, loc="upper left")
     return ax
-
-
-def epochs(history: list[dict], columns: Sequence[str]) -> Axes:
-    """Columns of metrics.csv over the epochs of the fit, a panel each."""
-    axes = Figure((WIDTH, 3.2), layout="constrained").subplots(1, len(columns), squeeze=False)[0]
-    for ax, column in zip(axes, columns, strict=True):
-        curve(history, column, ax)
-    return axes[0]
 
 
 def curve(history: list[dict], column: str, ax: Axes) -> Axes:
@@ -259,7 +229,8 @@ def strength(k: Sequence[int] | np.ndarray, values: Sequence[float], chosen: int
     ax.plot(k, values, color=COLOURS[0], marker="o", markersize=4)
     ax.axhline(MIN_STRENGTH, color="0.5", linestyle="--", linewidth=1)
     ax.set(title="Prediction strength", ylabel="pairs kept together\n(of the worst cluster)", ylim=(-0.02, 1.05))
-    _mark_number(ax, k, chosen)
+    ax.axvline(chosen, color=COLOURS[2], linewidth=6, alpha=0.25, zorder=0)
+    ax.set(xlabel="number of clusters K", xticks=k if len(k) <= 16 else k[::2])
     return ax
 
 
@@ -284,41 +255,14 @@ def comparison(results: dict[str, dict]) -> Figure:
     return figure
 
 
-@styled()
-def sweep(summary: dict) -> Figure:
-    """Prediction strength against K.
-
-    Args:
-        summary: of a study of several K, see `runs.study.train_study`.
-    """
-    rows, best = summary["rows"], summary["n_clusters"]
-    ax = strength([row["n_clusters"] for row in rows], [row["strength"] for row in rows], best)
-    ax.set(title=f"How many clusters? {plain(summary['dataset'])}, {summary['n']:,} rows; recommended: {best}")
-    figure: Any = ax.figure
-    return figure
-
-
-def write_sweep(summary: dict, path: Path) -> None:
-    """Draw the figure of a sweep into a PNG file."""
-    write_whole(path, png(sweep(summary)))
-
-
 def _axes(height: float, width: float = WIDTH) -> Axes:
     """The axes of a new figure, in inches."""
     return Figure((width, height), layout="constrained").subplots()
 
 
-def _mark_number(ax: Axes, k: Sequence[int] | np.ndarray, chosen: int) -> None:
-    """A band at the number of clusters that was chosen, of these."""
-    ax.axvline(chosen, color=COLOURS[2], linewidth=6, alpha=0.25, zorder=0)
-    ax.set(xlabel="number of clusters K", xticks=k if len(k) <= 16 else k[::2])
-
-
 def _write_numbers(ax: Axes, table: np.ndarray, form: str, light: np.ndarray) -> None:
     """Write each value of a table into its cell of a heat map, white where `light`."""
+    size = 8 if table.shape[1] <= 12 else 6
     for (row, column), value in np.ndenumerate(table):
-        look: dict[str, Any] = {
-            "color": "white" if light[row, column] else "black",
-            "fontsize": 8 if table.shape[1] <= 12 else 6,
-        }
-        ax.text(column, row, form.format(value), ha="center", va="center", **look)
+        color = "white" if light[row, column] else "black"
+        ax.text(column, row, form.format(value), ha="center", va="center", color=color, fontsize=size)

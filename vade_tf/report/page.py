@@ -14,7 +14,6 @@ import pandas
 from vade_tf import __version__
 from vade_tf.contrast import FOLD
 from vade_tf.printing import Plain
-from vade_tf.report.drawing import colour, ink
 from vade_tf.report.evaluation import Evaluation
 from vade_tf.runs.train import version
 from vade_tf.storage import write_whole
@@ -107,14 +106,13 @@ def write(evaluated: Evaluation, out: Path, command: str) -> Path:
     Returns:
         The path of the page.
     """
-    from vade_tf.report import figures, image_figures
-    from vade_tf.report.drawing import png
+    from vade_tf.report import drawing, figures  # matplotlib, an extra that the tables on the terminal do without
 
     result = evaluated.result
     drawn = figures.draw(evaluated.model, evaluated.dataset, evaluated.found, result, evaluated.history)
-    pictures = {name: png(figure) for name, figure in drawn.items()}
+    pictures = {name: drawing.png(figure) for name, figure in drawn.items()}
     groups = evaluated.found.groups
-    images = image_figures.card_images(evaluated.dataset, groups, result["clusters"], evaluated.numbers)
+    images = drawing.card_images(evaluated.dataset, groups, result["clusters"], evaluated.numbers)
     captioned = [(name, figures.CAPTIONS[name], content) for name, content in pictures.items()]
     text = page(result, asdict(evaluated.run.config), evaluated.training, captioned, command, images)
     write_whole(out / "report.html", text.encode())
@@ -151,7 +149,7 @@ def page(
         training: the run's metrics.json.
         pictures: (name, caption, PNG) of the figures, in their order.
         command: the command line that asked for it.
-        images: PNGs for the cards, see `image_figures.card_images`.
+        images: PNGs for the cards, see `drawing.card_images`.
     """
     cards = sorted(result["clusters"], key=lambda card: -card["rows"])[:MAX_CARDS]
     facts = {
@@ -185,7 +183,9 @@ def page(
 
 def _template():
     """The template report.html, in which every word is escaped."""
-    import jinja2  # an extra that the tables on the terminal do without
+    import jinja2  # an extra, too
+
+    from vade_tf.report.drawing import colour, ink
 
     environment = jinja2.Environment(loader=jinja2.PackageLoader("vade_tf", "report"), autoescape=True)
     environment.filters |= {

@@ -29,7 +29,7 @@ import numpy as np
 from vade_tf.data.dataset import Coded
 from vade_tf.data.files import schema_in
 from vade_tf.errors import InputError, cited
-from vade_tf.model import saving
+from vade_tf.model import own_networks
 from vade_tf.model.vade import VaDE
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.location import check_single, check_unused
@@ -232,7 +232,7 @@ def load(path: str | Path) -> keras.Model:
     if not file.is_file():
         raise InputError("path", "a finished run folder or a .keras file", f"{path}, which has no {file.name}")
     try:
-        model = saving.load(file)
+        model = own_networks.load(file)
     except Exception as error:  # whatever Keras, h5py and TensorFlow raise for what is damaged
         raise InputError("path", "a whole model of this version", f"{file} ({cited(error)})") from error
     if not isinstance(model, (VaDE, Clustering, GMVAE)):

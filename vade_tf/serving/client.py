@@ -1,6 +1,5 @@
 """`Served` asks an exported VaDE from Python. It codes rows, and checks what the graph does not."""
 
-import reprlib
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from vade_tf.data.texts import Texts, texts_of
 from vade_tf.errors import InputError, warn_units
 from vade_tf.finite import MAX_VALUE
 from vade_tf.model.prior import check_clusters
-from vade_tf.serving.signatures import SCHEMA
+from vade_tf.serving.export import SCHEMA
 
 ROWS_A_CALL = 1024  # the widest layer of the paper's network then holds 8 MB
 
@@ -40,8 +39,8 @@ class Served:
     def __init__(self, path: str | Path):
         path = Path(path)
         if not (path / "saved_model.pb").is_file():
-            hint = "give one version of it, such as runs/mnist/export/1"
-            raise InputError("path", "the folder of an exported version", f"{path}, which has no saved_model.pb", hint)
+            expected = "the folder of an exported version, such as runs/mnist/export/1"
+            raise InputError("path", expected, f"{path}, which has no saved_model.pb")
         self._module = tf.saved_model.load(str(path))  # owns the weights
         self.signatures = self._module.signatures
         self.schema = schema_in(path / SCHEMA) if (path / SCHEMA).exists() else None
@@ -81,10 +80,7 @@ class Served:
         """
         k = self.signatures["serving_default"].structured_outputs["probabilities"].shape[1]
         cluster = check_clusters(clusters, k).astype(np.int64)
-        seeds = np.asarray(seed)
-        if seeds.dtype.kind not in "iu" or seeds.shape not in ((), cluster.shape):
-            raise InputError("seed", "a whole number, or one for each row", reprlib.repr(seed))
-        answer = self.signatures["generate"](cluster=tf.constant(cluster), seed=tf.constant(seeds.astype(np.int64)))
+        answer = self.signatures["generate"](cluster=tf.constant(cluster), seed=tf.constant(seed, tf.int64))
         return answer["x"].numpy()
 
     def _rows(self, name: str, x) -> dict[str, np.ndarray]:
@@ -121,8 +117,7 @@ def features(x, schema: Coded | None, width: int) -> np.ndarray | scipy.sparse.c
     """
     x = _encoded(as_frame(x), schema)
     x = scipy.sparse.csr_array(x) if scipy.sparse.issparse(x) else np.asarray(x)
-    if isinstance(x, np.ndarray) and x.ndim > 2 and x.size:  # images, as `VaDE.predict` takes them
-        x = x.reshape(len(x), -1)
+    x = x.reshape(len(x), -1) if x.ndim > 2 and x.size else x  # images, as `VaDE.predict` takes them
     if x.dtype.kind not in "biuf" or x.ndim != 2 or x.shape[1] != width:
         raise InputError("x", f"numbers of shape (n, {width})", f"{x.dtype} of shape {x.shape}")
     x = x.astype(np.float32) if x.dtype == np.float16 else x  # in which 1e30 is a number
@@ -134,20 +129,18 @@ def features(x, schema: Coded | None, width: int) -> np.ndarray | scipy.sparse.c
 
 def _encoded(x, schema: Coded | None):
     """A table, an AnnData or texts as features; an array of numbers as it is."""
+    table = isinstance(x, pandas.DataFrame)
     if isinstance(schema, Texts) and not scipy.sparse.issparse(x) and np.asarray(x).dtype.kind not in "biuf":
-        texts = x[schema.column] if isinstance(x, pandas.DataFrame) else pandas.Series(x, dtype=object)
-        encoded = schema.encode(texts_of(texts))
+        encoded = schema.encode(texts_of(x[schema.column] if table else pandas.Series(x, dtype=object)))
         warn_units(schema.unknown(encoded), 5)
         return encoded
-    if isinstance(schema, Schema) and isinstance(x, pandas.DataFrame):
+    if isinstance(schema, Schema) and table:
         encoded, notes = schema.encode(x)
         warn_units(notes, 5)
         return encoded
-    if isinstance(schema, Genes) and isinstance(x, pandas.DataFrame):
-        return schema.of_table(x, "x")
-    if isinstance(schema, Genes) and is_annotated(x):
-        return schema.encode(x, "x")
-    if isinstance(x, pandas.DataFrame) or is_annotated(x):
+    if isinstance(schema, Genes) and (table or is_annotated(x)):
+        return schema.of_table(x, "x") if table else schema.encode(x, "x")
+    if table or is_annotated(x):
         hint = "export with schema=load_schema(run), or give x.to_numpy() where an array was trained on"
         raise InputError("x", "an array, as the export has no schema of such rows", f"a {type(x).__name__}", hint)
     return x

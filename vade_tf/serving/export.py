@@ -1,11 +1,22 @@
 """A trained VaDE as a SavedModel that other programs load: no Python, no code of this package.
 
-`export(load("runs/mnist"), "models/vade", version=3)` writes models/vade/3, the layout TensorFlow Serving watches. What
-it answers stands in `signatures`; docs/serving.md shows how to ask. A version appears whole or not at all, and none is
-ever overwritten.
+`export(load("runs/mnist"), "models/vade", version=3)` writes models/vade/3, the layout TensorFlow Serving watches; a
+version appears whole or not at all, and none is ever overwritten. docs/serving.md shows how to ask what it answers:
+
+    serving_default   x float32 [n, D]           -> cluster (-1: not readable), probabilities, confidence, density
+    classify_bytes    x uint8 [n, D]             -> the same, a quarter of the bytes on the wire
+    encode            x float32 [n, D]           -> mean, log_variance of q(z|x)
+    reconstruct       x float32 [n, D]           -> x, the mean of p(x|z = mean)
+    score             x float32 [n, D]           -> elbo
+    generate          cluster int64 [n], seed    -> x, one new observation each
+    columns           of a table: each column [n] by its name -> as serving_default
+
+x are raw features, as in training: the scaling is inside. Of a table they are what its schema makes of it. A row's
+answer depends on that row alone, never on its neighbours, so a server may put requests together as it likes.
 """
 
 import json
+import math
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +24,16 @@ import keras
 import tensorflow as tf
 
 from vade_tf.data.dataset import Coded
+from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, whole_number
-from vade_tf.model.networks import set_all
+from vade_tf.finite import MAX_VALUE
+from vade_tf.model import elbo, networks
+from vade_tf.model.own_networks import set_all
 from vade_tf.model.vade import VaDE
-from vade_tf.serving.signatures import SCHEMA, build_signatures
+from vade_tf.serving import columns
 from vade_tf.storage import whole_path, write_whole
 
+SCHEMA = Path("assets.extra") / "schema.json"  # in the folder of a version
 FORMATS = {"saved_model": "", "onnx": ".onnx"}  # and the ending of a version
 ONNX_OPSET = 18  # the latest that tf2onnx 1.17 writes
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"  # where TensorFlow Serving looks
@@ -85,33 +100,93 @@ def in_onnx(classify, n_features: int) -> bytes:
     return tf2onnx.convert.from_function(function, [rows], opset=ONNX_OPSET)[0].SerializeToString()
 
 
-def _single(config: dict) -> dict:
-    """The configuration of a layer, and of what it wraps, in float32."""
-    if "dtype" in config:
-        config["dtype"] = "float32"
-    for name in ("layer", "backward_layer", "cell"):
-        inner = config.get(name)
-        if isinstance(inner, dict) and isinstance(inner.get("config"), dict):
-            _single(inner["config"])
-    return config
+def build_signatures(model: VaDE, schema: Coded | None = None) -> tuple[tf.Module, dict]:
+    """The module to save and its signatures.
+
+    Args:
+        model: a VaDE that computes in float32.
+        schema: how its rows were coded; that of a table adds `columns`.
+
+    Returns:
+        A module that holds the weights, and {signature name: concrete function}.
+    """
+    n_features, latent_dim = model.n_features, model.prior.latent_dim
+    fills = model.likelihood.takes_missing and networks.fills(model.encoder)
+
+    def whole(x):
+        """Whether each row can be read, [n]: a processor may make 0 of NaN in a layer, and answer as if it could."""
+        x = tf.cast(x, tf.float32)
+        return tf.reduce_all((tf.abs(x) <= MAX_VALUE) | (fills & tf.math.is_nan(x)), axis=-1)
+
+    def classify(x):
+        m, log_s2 = model.encode(x)
+        log_pi, mu, log_sigma2 = model.prior.parameters
+        log_pi = tf.repeat(log_pi[None, :], tf.shape(m)[0], axis=0)  # OpenVINO errs in sum + [K], openvino#23616
+        log_joint = log_pi + elbo.log_normal(m, mu, log_sigma2)  # log p(c, z = m), [n, K]
+        gamma = tf.exp(model.prior(m, log_s2))
+        best, known = tf.argmax(gamma, axis=-1), whole(x) & tf.math.is_finite(tf.reduce_max(log_joint, axis=-1))
+        return {
+            "cluster": tf.where(known, best, -tf.ones_like(best)),
+            "probabilities": tf.where(known[:, None], gamma, math.nan),
+            "confidence": tf.where(known, tf.reduce_max(gamma, axis=-1), math.nan),
+            "density": tf.where(known, tf.reduce_logsumexp(log_joint, axis=-1), math.nan),
+        }
+
+    def encode(x):
+        m, log_s2 = model.encode(x)
+        return {"mean": m, "log_variance": log_s2}
+
+    def reconstruct(x):
+        return {"x": model.decode(model.encode(x)[0])}
+
+    def score(x):
+        return {"elbo": tf.where(whole(x), model.elbo(x), math.nan)}
+
+    def generate(cluster, seed):
+        n = tf.shape(cluster)[0]
+        number = tf.where(tf.size(seed) == 1, tf.range(n, dtype=tf.int64), tf.zeros(n, tf.int64))
+        seeds = tf.stack([tf.broadcast_to(seed, [n]), number], axis=1)  # [n, 2]
+        draws = tf.map_fn(lambda s: tf.random.stateless_normal([latent_dim], s), seeds, fn_output_signature=tf.float32)
+        known = (cluster >= 0) & (cluster < model.prior.n_components)  # a GPU gathers zeros where there is nothing
+        return {"x": tf.where(known[:, None], model.decode(model.prior.draw(cluster, draws)), math.nan)}
+
+    def concrete(function, **inputs):
+        specs = {name: tf.TensorSpec(shape, dtype, name) for name, (shape, dtype) in inputs.items()}
+        return tf.function(function, autograph=False).get_concrete_function(**specs)
+
+    rows, byte_rows = ([None, n_features], tf.float32), ([None, n_features], tf.uint8)
+    module = tf.Module()
+    module.weights = [weight.value for weight in model.weights]
+    more = {}
+    if isinstance(schema, Schema) and (coder := columns.coder(schema)) is not None:
+        specs, code, module.tables = coder
+        of_table = tf.function(lambda **cells: classify(code(cells)), autograph=False)
+        more["columns"] = of_table.get_concrete_function(**specs)
+    return module, {
+        **more,
+        "serving_default": concrete(classify, x=rows),
+        "classify_bytes": concrete(classify, x=byte_rows),
+        "encode": concrete(encode, x=rows),
+        "reconstruct": concrete(reconstruct, x=rows),
+        "score": concrete(score, x=rows),
+        "generate": concrete(generate, cluster=([None], tf.int64), seed=(None, tf.int64)),
+    }
 
 
 def in_float32(model):
     """A copy of a VaDE that computes in float32, with the same weights."""
 
     def layer(old):  # what is no layer, as an addition, computes in the type of what it gets
-        config = old.get_config()
-        return type(old).from_config(_single(config) if isinstance(old, keras.layers.Layer) else config)
+        single = {"dtype": "float32"} if isinstance(old, keras.layers.Layer) else {}
+        return type(old).from_config({**old.get_config(), **single})
 
     clone = partial(keras.models.clone_model, clone_function=layer, recursive=True)
-    networks = {
-        name: keras.saving.serialize_keras_object(clone(getattr(model, name))) for name in ("encoder", "decoder")
-    }
+    parts = {name: keras.saving.serialize_keras_object(clone(getattr(model, name))) for name in ("encoder", "decoder")}
     if model.scaling is not None and model.scaling.compute_dtype != "float32":
         scaling = layer(model.scaling)
         scaling.build((None, model.n_features))
-        networks["scaling"] = keras.saving.serialize_keras_object(scaling)
-    copy = type(model).from_config({**model.get_config(), **networks})
+        parts["scaling"] = keras.saving.serialize_keras_object(scaling)
+    copy = type(model).from_config({**model.get_config(), **parts})
     set_all(copy, model.get_weights())
     return copy
 

@@ -24,9 +24,8 @@ from vade_tf.data import pipeline
 from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError
-from vade_tf.model.optimizer import FusedAdam
-from vade_tf.systems.models import Clustering, StudentT, of_rows, to_rows
-from vade_tf.systems.shallow import ae_kmeans
+from vade_tf.model.networks import FusedAdam
+from vade_tf.systems.models import Clustering, StudentT, ae_kmeans, of_rows, to_rows
 from vade_tf.training import autoencoder, loop
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.settings import Settings

@@ -20,8 +20,9 @@ import keras
 import tensorflow as tf
 
 from vade_tf.model import elbo
-from vade_tf.model.networks import dense, deserialized, serialized
+from vade_tf.model.networks import dense
 from vade_tf.model.observation import bounded
+from vade_tf.model.own_networks import deserialized, serialized
 from vade_tf.model.prior import check_clusters
 from vade_tf.systems.models import RowsModel, of_rows, to_rows
 from vade_tf.training import build, loop

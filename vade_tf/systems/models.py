@@ -1,25 +1,38 @@
-"""What a fitted baseline is: a `Clustering`, an optional encoder and a head that turns codes into log probabilities.
+"""What a fitted baseline is, and k-means and Gaussian mixtures by scikit-learn: of raw rows or of a network's code.
 
-The heads are Keras layers of float32 weights: `Centres` (k-means), `FullGaussians` (a GMM), `StudentT` (DEC); the prior
-of VaDE itself is one too. A head that can draw codes of a cluster has `draw`; without it a system does not generate.
-Networks take and give rows, those of images by `of_rows` and `to_rows`.
+A `Clustering` has an optional encoder and a head that turns codes into log probabilities. The heads are Keras layers of
+float32 weights: `Centres` (k-means), `FullGaussians` (a GMM), `StudentT` (DEC); the prior of VaDE itself is one too. A
+head that can draw codes of a cluster has `draw`; without it a system does not generate. Networks take and give rows,
+those of images by `of_rows` and `to_rows`.
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import keras
 import numpy as np
 import tensorflow as tf
+from sklearn.cluster import KMeans
+from sklearn.mixture import GaussianMixture
 
+from vade_tf.data import pipeline
 from vade_tf.errors import InputError
-from vade_tf.model import elbo
+from vade_tf.model import elbo, networks
 from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.counts import Counts
-from vade_tf.model.networks import deserialized, serialized
 from vade_tf.model.observation import scaled, within_reach
-from vade_tf.model.prior import check_clusters
+from vade_tf.model.own_networks import deserialized, serialized
+from vade_tf.model.prior import GaussianMixturePrior, check_clusters
+from vade_tf.model.vade import VaDE
+from vade_tf.threads import one_openmp_thread
+from vade_tf.training import autoencoder, build, loop
+from vade_tf.training.fitting import Fitting
+from vade_tf.training.posterior import codes
 
 PARTS = ("head", "encoder", "decoder", "scaling")  # of a `Clustering`
+STARTS = 3  # best of so many by the objective; a start on 70,000 x 784 takes k-means about ten seconds
+FLOOR = 0.05  # share of the mean variance added to each: a pixel that is constant in a cluster must not decide alone
 
 
 def of_rows(encoder: keras.Model) -> keras.Model:
@@ -45,16 +58,10 @@ class RowsModel(keras.Model):
         encoder, decoder: networks of rows, or None.
         likelihood: "bernoulli", "gaussian" or a `likelihood.Likelihood`: what the decoder's output means.
         scaling: layer from raw features to x, as for `VaDE`.
-
-    Raises:
-        InputError: the encoder reads something else than rows.
     """
 
     def __init__(self, encoder, decoder, likelihood, scaling, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})  # raw x, whatever the global policy
-        if encoder is not None and len(encoder.input_shape) != 2:
-            hint = "make one of an encoder of images by systems.models.of_rows"
-            raise InputError("encoder", "rows [n, D] as its input", str(encoder.input_shape), hint)
         self.encoder = encoder
         self.decoder = decoder
         self.likelihood = likelihoods.get(likelihood)
@@ -212,3 +219,101 @@ class Clustering(RowsModel):
     @classmethod
     def from_config(cls, config, custom_objects=None):
         return cls(**deserialized(config, custom_objects, *PARTS))
+
+
+def kmeans(fitting: Fitting) -> Clustering:
+    """k-means on x itself."""
+    return _clustering(fitting, "kmeans", _centres(fitting, _scaled(fitting)))
+
+
+def gmm(fitting: Fitting) -> Clustering:
+    """A diagonal Gaussian mixture on x itself (full covariances of 784 pixels are singular)."""
+    _several_rows(fitting)
+    x = _scaled(fitting)
+    k, floor = fitting.settings.clusters, FLOOR * x.var(axis=0).mean() + 1e-12
+    with _fitting(fitting):
+        mixture = GaussianMixture(k, covariance_type="diag", reg_covar=floor, random_state=fitting.settings.seed).fit(x)
+    head = GaussianMixturePrior(*mixture.means_.shape)
+    head.assign(mixture.weights_, mixture.means_, mixture.covariances_)
+    return _clustering(fitting, "gmm", head)
+
+
+def ae_kmeans(fitting: Fitting) -> Clustering:
+    """k-means on the code of the pretrained autoencoder."""
+    autoencoder.pretrain(fitting)
+    return _clustering(fitting, "ae_kmeans", _centres(fitting, codes(fitting.model, fitting.data.x)), coded=True)
+
+
+def ae_gmm(fitting: Fitting) -> Clustering:
+    """A Gaussian mixture with full covariances on the code of the pretrained autoencoder."""
+    _several_rows(fitting)
+    autoencoder.pretrain(fitting)
+    return _clustering(fitting, "ae_gmm", _gaussians(fitting, codes(fitting.model, fitting.data.x)), coded=True)
+
+
+def vae_gmm(fitting: Fitting) -> Clustering:
+    """A plain VAE, that is VaDE with the one component N(0, I), then a Gaussian mixture on its mean codes."""
+    _several_rows(fitting)
+    model, settings = fitting.model, fitting.settings
+    more: dict = {"scaling": model.scaling, "seed": settings.seed, "name": loop.PLAIN_VAE}
+    vae = VaDE(model.encoder, model.decoder, 1, model.likelihood, **more)
+    vae.prior.mu.assign(np.zeros((1, model.prior.latent_dim)))
+    vae.prior.trainable = False
+    loop.fit_keras(fitting, vae, lambda span: fitting.batches("fit", span))
+    return _clustering(fitting, "vae_gmm", _gaussians(fitting, codes(fitting.model, fitting.data.x)), coded=True)
+
+
+def _several_rows(fitting: Fitting) -> None:
+    if len(fitting.data.x) < 2:
+        raise InputError("x", f"at least 2 rows, to which {fitting.system} fits a Gaussian mixture", "1")
+
+
+@contextmanager
+def _fitting(fitting: Fitting) -> Iterator[None]:
+    """Counts the time; sums over threads come in any order, and a run done again must be equal."""
+    with fitting.timed(), one_openmp_thread():
+        yield
+
+
+def _scaled(fitting: Fitting) -> np.ndarray:
+    """x of every row, float32 [n, D]: dense, also where they are sparse; a missing cell is the mean of its column."""
+    x, at, known = np.empty(fitting.data.x.shape, np.float32), 0, _known(fitting)
+    for rows in pipeline.blocks(fitting.data.x):
+        scaled = fitting.model.scale(rows)
+        x[at : at + len(rows)] = scaled if known is None else known(scaled)
+        at += len(rows)
+    return x
+
+
+def _known(fitting: Fitting) -> keras.Model | None:
+    """What fills the missing cells of x [n, D], or takes logarithms of counts; None where there is nothing to do."""
+    found = build.first_layer(fitting.data, fitting.model.likelihood)
+    if found is None:
+        return None
+    x = keras.Input((fitting.model.n_features,))
+    return keras.Model(x, networks.Filled(found.fill)(x) if isinstance(found, networks.Filled) else found(x))
+
+
+def _centres(fitting: Fitting, z: np.ndarray) -> Centres:
+    with _fitting(fitting):
+        found = KMeans(fitting.settings.clusters, n_init=STARTS, random_state=fitting.settings.seed).fit(z)
+    head = Centres(*found.cluster_centers_.shape)
+    head.mu.assign(found.cluster_centers_)
+    return head
+
+
+def _gaussians(fitting: Fitting, z: np.ndarray) -> FullGaussians:
+    z = z.astype(np.float64)
+    floor = 1e-4 * z.var(axis=0).mean() + 1e-12
+    k, seed = fitting.settings.clusters, fitting.settings.seed
+    with _fitting(fitting):
+        mixture = GaussianMixture(k, n_init=STARTS, reg_covar=floor, random_state=seed).fit(z)
+    return FullGaussians.of(mixture)
+
+
+def _clustering(fitting: Fitting, system: str, head, coded: bool = False) -> Clustering:
+    """The fitted system; `coded`: on the code of the run's networks, else on x itself."""
+    model = fitting.model
+    encoder = of_rows(autoencoder.mean_encoder(model)) if coded else _known(fitting)
+    parts = {"encoder": encoder, "decoder": to_rows(model.decoder) if coded else None}
+    return Clustering(system, head, **parts, likelihood=model.likelihood, scaling=model.scaling)

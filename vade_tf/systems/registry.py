@@ -6,18 +6,18 @@ import keras
 
 from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError
-from vade_tf.systems import SYSTEMS, dec, gmvae, shallow
+from vade_tf.systems import SYSTEMS, dec, gmvae, models
 from vade_tf.training.fitting import Fitted, Fitting, begin, fitted
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import Settings
 from vade_tf.training.store import Store
 
 FUNCTIONS: dict[str, Callable[[Fitting], keras.Model]] = {
-    "kmeans": shallow.kmeans,
-    "gmm": shallow.gmm,
-    "ae_kmeans": shallow.ae_kmeans,
-    "ae_gmm": shallow.ae_gmm,
-    "vae_gmm": shallow.vae_gmm,
+    "kmeans": models.kmeans,
+    "gmm": models.gmm,
+    "ae_kmeans": models.ae_kmeans,
+    "ae_gmm": models.ae_gmm,
+    "vae_gmm": models.vae_gmm,
     "dec": dec.dec,
     "dec_da": dec.dec_da,
     "idec": dec.idec,

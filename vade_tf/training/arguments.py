@@ -11,8 +11,8 @@ from vade_tf.data.dataset import Observations
 from vade_tf.data.observations import observe, with_likelihood
 from vade_tf.errors import InputError
 from vade_tf.model.counts import Counts
-from vade_tf.model.inputs import known_groups
 from vade_tf.model.likelihood import Likelihood
+from vade_tf.model.prior import known_groups
 from vade_tf.training import device, distribute
 from vade_tf.training.settings import AUTO, MANY_ROWS, Resolved, Settings
 

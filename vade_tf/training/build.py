@@ -8,7 +8,7 @@ import numpy as np
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError
-from vade_tf.model import convolutional, networks, own_networks
+from vade_tf.model import networks, own_networks
 from vade_tf.model.counts import Counts, LogCounts, log_counts
 from vade_tf.model.likelihood import Gaussian, Likelihood
 from vade_tf.model.observation import check_keras
@@ -30,6 +30,7 @@ def build_model(data: Observations, likelihood: Likelihood, settings: Resolved, 
         InputError: the caller's networks do not fit the rows.
     """
     check_keras()
+    caller = own is not None
     if own is None:
         own = (
             build_encoder(data, settings, likelihood, precision, settings.latent_dim),
@@ -46,10 +47,9 @@ def build_model(data: Observations, likelihood: Likelihood, settings: Resolved, 
     origins = 0 if data.origins is None else int(data.origins.max()) + 1
     more: dict = {"scaling": scaling, "origins": origins, "seed": settings.seed}
     model = VaDE(encoder, decoder, settings.clusters, likelihood, **more)
-    own_networks.check(encoder, decoder, likelihood)
-    if likelihood.compares_columns and own_networks.scales(encoder):  # counts are read as they are
+    if caller:
         some = subset(len(data.x), pipeline.together(data.x, 1000), settings.seed, Stream.LOOKED_AT)
-        own_networks.check_reading(model, data.x[some])
+        own_networks.check_numbers(model, data.x[some])
     return model
 
 
@@ -59,7 +59,7 @@ def build_encoder(
     """The untrained encoder of a fit, of the kind that `settings.network` says, with a code of this width."""
     more: dict = {"latent_dim": latent_dim, "precision": precision, "seed": settings.seed}
     if settings.network == "conv" and data.image_shape is not None:
-        return convolutional.build_encoder(data.image_shape, **more)
+        return networks.build_conv_encoder(data.image_shape, **more)
     # images on white are read as their negatives: where nearly all of what it reads is 1, it has found fewer groups
     negative = data.image_shape is not None and likelihood.name == "bernoulli" and data.on_white
     first = keras.layers.Rescaling(-1.0, 1.0, name="negative", dtype="float32") if negative else None
@@ -71,7 +71,7 @@ def build_decoder(data: Observations, settings: Resolved, likelihood: Likelihood
     """The untrained decoder that goes with `build_encoder`."""
     more: dict = {"latent_dim": settings.latent_dim, "precision": precision, "seed": settings.seed}
     if settings.network == "conv" and data.image_shape is not None:
-        return convolutional.build_decoder(data.image_shape, **more)
+        return networks.build_conv_decoder(data.image_shape, **more)
     return networks.build_decoder(data.x.shape[1], hidden=settings.hidden, outputs=likelihood.outputs, **more)
 
 

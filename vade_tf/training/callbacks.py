@@ -9,7 +9,7 @@ import numpy as np
 
 from vade_tf.data.rows import Rows
 from vade_tf.errors import DivergedError
-from vade_tf.model import networks
+from vade_tf.model import own_networks
 from vade_tf.training import health
 from vade_tf.training.store import COLUMNS, State, Store
 
@@ -175,7 +175,7 @@ def assign(model: keras.Model, arrays: list[np.ndarray]) -> None:
     build_optimizer(model)
     for variable, array in zip(_variables(model), arrays, strict=True):
         variable.assign(array)
-    networks.take_up(model)
+    own_networks.take_up(model)
 
 
 def build_optimizer(model: keras.Model) -> None:

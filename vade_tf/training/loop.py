@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from vade_tf.data import pipeline
 from vade_tf.data.rows import Rows
+from vade_tf.model.networks import FusedAdam
 from vade_tf.model.observation import in_half
-from vade_tf.model.optimizer import FusedAdam
 from vade_tf.model.vade import VaDE
 from vade_tf.training import callbacks
 from vade_tf.training.distribute import Replicas

@@ -15,7 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 from vade_tf.data import pipeline
 from vade_tf.data.rows import part
 from vade_tf.model import elbo
-from vade_tf.model.optimizer import Adam
+from vade_tf.model.networks import Adam
 from vade_tf.seeding import Stream, fold, subset
 from vade_tf.training import partitions
 from vade_tf.training.callbacks import all_finite, learning_rate
