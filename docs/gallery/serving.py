@@ -23,10 +23,11 @@ answer = served.classify(rows)  # cluster, probabilities, confidence, density
 assert np.allclose(answer["probabilities"], model.predict_proba(images[1500:]), atol=1e-4)
 noise = np.random.default_rng(0).random((300, 64))
 new = served.sample(np.repeat(np.arange(10), 8), seed=0).reshape(10, 8, 8, 8)  # [cluster, draw, height, width]
+new = np.pad(new, ((0, 0), (0, 0), (1, 1), (1, 1)))  # a margin
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-left.imshow(new.transpose(0, 2, 1, 3).reshape(80, 64), cmap="gray_r")
-left.set(title="generate: eight draws of each cluster", xticks=[], yticks=4 + 8 * np.arange(10))
+left.imshow(new.transpose(0, 2, 1, 3).reshape(100, 80), cmap="gray_r")
+left.set(title="generate: eight draws of each cluster", xticks=[], yticks=5 + 10 * np.arange(10))
 left.set_yticklabels(range(10))
 for name, scored in (("new digits", rows), ("noise", noise)):
     right.hist(served.score(scored), bins=30, label=name)
