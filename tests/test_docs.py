@@ -41,8 +41,8 @@ def blocks(page: str) -> list[tuple[int, str, str]]:
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))
 RUN = [page for page in PAGES if any(not title for _, title, _ in blocks(page))]
 FEW = ["few_digits"]
-NEEDED = {"docs/serving.md": ["served_model"], "docs/index.md": FEW, "docs/start.md": FEW}  # fixtures
-LONG = ("docs/start.md", *(page for page in RUN if "tutorials" in page))
+NEEDED = {"docs/guide/serving.md": ["served_model"], "docs/index.md": FEW}  # fixtures
+LONG = [page for page in RUN if "tutorials" in page]
 
 
 @pytest.fixture
