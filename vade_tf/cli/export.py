@@ -2,8 +2,8 @@
 
 vade-tf export runs/mnist --to models/vade --version 3
 
-writes models/vade/3, the layout TensorFlow Serving watches; docs/serving.md says what it answers and how to ask. A
-version appears whole or not at all, and none is ever overwritten.
+writes models/vade/3, the layout TensorFlow Serving watches; docs/guide/serving.md shows what it answers and how to ask.
+A version appears whole or not at all, and none is ever overwritten.
 """
 
 from vade_tf.cli.command import Parser, execute, starting

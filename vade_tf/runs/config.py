@@ -84,8 +84,8 @@ class TrainConfig(Settings):
     )
     init: str = option(
         None,
-        "start; auto: by the kind of the rows (docs/training.md); gmm, kmeans, spectral: of the code; or a .npy file "
-        "with a group of each row, -1 unknown, or probabilities [n, K]",
+        "start; auto: by the kind of the rows (docs/guide/training.md); gmm, kmeans, spectral: of the code; or a .npy "
+        "file with a group of each row, -1 unknown, or probabilities [n, K]",
         expert=True,
     )
     hints: str | None = option(None, ".npy with the known group of each row, -1: unknown; semi-supervised", path=True)

@@ -1,8 +1,8 @@
 """A trained VaDE as a SavedModel that other programs load: no Python, no code of this package.
 
 `export(load("runs/mnist"), "models/vade", version=3)` writes models/vade/3, the layout TensorFlow Serving watches. What
-it answers stands in `signatures`; docs/serving.md shows how to ask. A version appears whole or not at all, and none is
-ever overwritten.
+it answers stands in `signatures`; docs/guide/serving.md shows how to ask. A version appears whole or not at
+all, and none is ever overwritten.
 """
 
 import json
