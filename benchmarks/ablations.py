@@ -8,7 +8,7 @@ python benchmarks/ablations.py --part tsne                         one part; the
 Runs lie in --out/DATASET/NAME and share one autoencoder; what is finished is taken as it is, what was interrupted
 continues. Figures and CSV go to benchmarks/results/ablations. Labels score and colour, nothing else.
 
-Parts: terms, prior, pretraining, clusters, tsne, recipes (docs/ablations.md shows them).
+Parts: terms, prior, pretraining, clusters, tsne, recipes (docs/evidence/accuracy.md has their figures).
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """A hook of MkDocs: pages show figures of benchmarks/results, which lies beside docs/ and not in it.
 
-In the repository a page names them "../benchmarks/results/name.png", which a reader of the files can follow. In the
-site they are copied to benchmarks/results/ and the links lead there.
+In the repository a page names them "../../benchmarks/results/name.csv", which a reader of the files can follow. In the
+site they are copied to benchmarks/results/, one folder nearer, and the links lead there.
 """
 
 from pathlib import Path
@@ -23,4 +23,4 @@ def on_files(files, config):
 
 def on_page_markdown(markdown, page, config, files):
     """Let links into benchmarks/results lead to the copies."""
-    return markdown.replace(f"](../{RESULTS}/", f"]({RESULTS}/")
+    return markdown.replace(f"../{RESULTS}/", f"{RESULTS}/")

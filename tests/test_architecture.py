@@ -1,6 +1,6 @@
 """docs/architecture.md: its reader and its system are added to a copy of the package as the page says, and used.
 
-tests/test_docs.py runs the blocks of the page that show no file: gamma, and the likelihood.
+tests/test_docs.py runs the block of the page that shows no file: gamma.
 """
 
 import re

@@ -41,8 +41,7 @@ def blocks(page: str) -> list[tuple[int, str, str]]:
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))
 RUN = [page for page in PAGES if any(not title for _, title, _ in blocks(page))]
 FEW = ["few_digits"]
-NEEDED = {"docs/serving.md": ["served_model"], "docs/index.md": FEW, "docs/start.md": FEW}  # fixtures
-LONG = ("docs/start.md", *(page for page in RUN if "tutorials" in page))
+NEEDED = {"docs/guide/serving.md": ["served_model"], "docs/index.md": FEW}  # fixtures
 
 
 @pytest.fixture
@@ -87,7 +86,7 @@ def run(page: str, names: dict, every: list[tuple[int, str, str]]) -> None:
             exec(compile("\n" * (line - 1) + code, str(ROOT / page), "exec"), names)
 
 
-@pytest.mark.parametrize("page", [pytest.param(p, marks=pytest.mark.long if p in LONG else ()) for p in RUN])
+@pytest.mark.parametrize("page", RUN)
 def test_the_python_of_the_page_runs(page, folder, request):
     for fixture in NEEDED.get(page, []):
         request.getfixturevalue(fixture)
@@ -103,6 +102,11 @@ def test_the_first_lines_of_readme_find_the_digits_in_a_minute(folder):
     seconds = time.process_time() - begun  # of both cores: what else the machine does counts for nothing
     assert accuracy(datasets.load_digits().target, names["groups"]) >= 0.90
     assert seconds < 2 * 60
+
+
+def test_the_tables_of_the_api_page_have_every_public_name():
+    table = "\n".join(line for line in (ROOT / "docs/api.md").read_text().splitlines() if line.startswith("| `"))
+    assert set(vade_tf.__all__) - set(re.findall(r"`(\w+)", table)) == set()
 
 
 @pytest.mark.parametrize("page", OUTSIDE)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vade_tf.training.settings import Settings
     from vade_tf.training.store import Memory, Store
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _HOMES = {
     "DivergedError": "errors",

@@ -247,7 +247,7 @@ def test_stl10(server, monkeypatch, rng, tmp_path):
 
 
 def test_every_named_set_stands_in_the_table_of_the_documents():
-    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    page = (Path(__file__).parents[2] / "docs" / "guide" / "data.md").read_text()
     lines = page[page.index("## Data sets by name") :].splitlines()
     table = [
         [cell.strip() for cell in line.strip("|").split("|")]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Named:
-    """A data set known by name; docs/data.md is the table of all, `public_sets.LOADERS` makes them.
+    """A data set known by name; docs/guide/data.md is the table of all, `public_sets.LOADERS` makes them.
 
     Attributes:
         clusters: number of its classes.

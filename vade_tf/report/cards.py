@@ -30,7 +30,7 @@ def cards(
 
     Returns:
         For each cluster: cluster, name, rows, share, pi, confidence, label, purity, features, typical, doubtful, as
-        docs/evaluation.md defines them. `features` is empty for images, whose pixels say little one by one.
+        docs/guide/results.md defines them. `features` is empty for images, whose pixels say little one by one.
     """
     pi = np.exp(model.prior.parameters[0].numpy()) if isinstance(model, VaDE) else None
     n_clusters, groups, confidence = found.log_gamma.shape[1], found.groups, found.confidence

@@ -141,7 +141,7 @@ def evaluate(
         numbers: what the result calls each row, ascending, [n]; default 0, 1, ...
 
     Returns:
-        Numbers, lists and dicts that JSON can hold, under the names of docs/evaluation.md. Scores against labels are
+        Numbers, lists and dicts that JSON can hold, under the names of docs/guide/results.md. Scores against labels are
         None without labels; what needs VaDE's bound is None for another system.
     """
     groups, y = found.groups, dataset.y

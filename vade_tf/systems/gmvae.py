@@ -12,8 +12,8 @@ In the symbols of this package (the paper writes x for our z, z for our c and y 
     -ELBO      = distortion + rate_z + rate_w + rate_c
 
 Expectations are over one draw of z and one of w. The c prior pulls gamma towards 1/K and can merge the clusters before
-they are there: in the loss it is max(CUT, mean rate_c), which has no gradient below CUT. docs/gmvae.md compares it with
-VaDE.
+they are there: in the loss it is max(CUT, mean rate_c), which has no gradient below CUT.
+docs/evidence/accuracy.md compares it with VaDE.
 """
 
 import keras

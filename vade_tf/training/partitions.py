@@ -25,7 +25,7 @@ from vade_tf.training.initialization import Start
 
 MAX_ROWS_READ = 100_000  # by a start: more take minutes and change no border
 ROWS_EXTENDED = 16_384  # at a time
-MIN_AGREEMENT = 0.9  # adjusted Rand index from which on two groupings count as the same (set in docs/recipe.md)
+MIN_AGREEMENT = 0.9  # adjusted Rand index from which on two groupings count as the same
 N_AUTOENCODERS = 3  # of texts, with the first: R8 has ACC 0.67 with three, 0.58 with one
 N_WORDS = 2000  # that a further one reads: as many as DEC and VaDE took of Reuters
 MAX_TEXTS = 20_000  # of more, the first autoencoder takes long enough

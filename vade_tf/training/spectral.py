@@ -21,10 +21,10 @@ from sklearn.neighbors import NearestNeighbors
 from vade_tf.seeding import generator, several
 from vade_tf.threads import in_threads
 
-N_DRAWS = 8  # that vote; more changed no start of digits or R8 by 0.01 (docs/recipe.md)
+N_DRAWS = 8  # that vote; more changed no start of digits or R8 by 0.01
 N_LANDMARKS = 1000  # of a space; the eigenvectors of so many take a second
 N_TIES = 3  # landmarks that a row is tied to: Chen and Cai's r
-EIGENVECTORS_PER_GROUP = 1.3  # with one for each, two classes can share a direction (docs/recipe.md)
+EIGENVECTORS_PER_GROUP = 1.3  # with one for each, two classes can share a direction
 
 
 def spectral_groups(
