@@ -26,7 +26,7 @@ from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, outlier_share
 from vade_tf.estimator_answers import Answers
 from vade_tf.estimator_tasks import CallbackSupportMixin, Tasks, with_callbacks
-from vade_tf.model.optimizer import FusedAdam
+from vade_tf.model.networks import FusedAdam
 from vade_tf.model.own_networks import copied
 from vade_tf.seeding import fold
 from vade_tf.training import recipe

@@ -1,7 +1,7 @@
 """A trained VaDE as a SavedModel that other programs load: no Python, no code of this package.
 
-`export(load("runs/mnist"), "models/vade", version=3)` writes models/vade/3, the layout TensorFlow Serving watches; a
-version appears whole or not at all, and none is ever overwritten. docs/guide/serving.md shows how to ask what it answers:
+`export(load("runs/mnist"), "models/vade", version=3)` writes models/vade/3, the layout TensorFlow Serving watches. A
+version appears whole or not at all, and none is ever overwritten. It answers (docs/guide/serving.md shows how to ask):
 
     serving_default   x float32 [n, D]           -> cluster (-1: not readable), probabilities, confidence, density
     classify_bytes    x uint8 [n, D]             -> the same, a quarter of the bytes on the wire
