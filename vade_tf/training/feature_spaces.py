@@ -16,7 +16,6 @@ from vade_tf.data import pipeline
 from vade_tf.data.rows import OriginRows, Rows, part
 from vade_tf.errors import DivergedError
 from vade_tf.model.counts import LogCounts
-from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, generator, subset
 from vade_tf.threads import one_thread
@@ -25,6 +24,7 @@ from vade_tf.training.settings import SAMPLE_ROWS
 Reader = Callable[[Rows], list[np.ndarray]]
 
 HIDDEN_DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tenths of its variance
+LEVEL_GAP = 0.3  # of columns of two values, for mixtures; by benchmarks/levels.py
 COUNT_DIRECTIONS = 50  # of log counts, as in the usual pipelines for cells (Luecken and Theis, 2019)
 MAX_ROWS_PAIRED = 3000  # of a batch, and of those that it is compared with: the cost is quadratic
 N_PAIRED = 20  # neighbours among which mutual ones are searched, as published
@@ -33,19 +33,25 @@ MAX_NUMBERS_SAMPLED = 2**25  # that directions are found on: 128 MB
 
 
 def columns(model: VaDE, x: Rows) -> Reader:
-    """A table's columns: numbers of variance 1, levels of a category 0 and 1, a missing cell at its column's mean."""
+    """A table's columns: numbers of variance 1, those of two values 0 and 1, a missing cell at its column's mean.
+
+    Where some have two values, as levels of a category do, there is a second space for mixtures: a Gaussian gains
+    without end from a column that its cluster settles, so these columns are drawn together by `LEVEL_GAP`.
+    """
     rows = _scaled(model, x)
     known = ~np.isnan(rows)
+    low, high = np.nanmin(rows, axis=0), np.nanmax(rows, axis=0)
+    two = ((rows == low) | (rows == high) | ~known).all(axis=0) & (low < high)
     cells = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, rows, 0).sum(axis=0, dtype=np.float64) / cells
     spread = np.sqrt((np.where(known, rows - mean, 0) ** 2).sum(axis=0) / cells)
     spread[spread < 1e-6] = 1.0  # a constant column
-    if isinstance(model.likelihood, Mixed):
-        spread[model.likelihood.levels] = 1.0
+    spread[two] = (high - low)[two]
 
     def read(rows: Rows) -> list[np.ndarray]:
         rows = _scaled(model, rows)
-        return [(np.where(np.isnan(rows), 0, rows - mean) / spread).astype(np.float32)]
+        found = (np.where(np.isnan(rows), 0, rows - mean) / spread).astype(np.float32)
+        return [found, found * np.where(two, LEVEL_GAP, 1).astype(np.float32)] if two.any() else [found]
 
     return read
 

@@ -103,7 +103,7 @@ def partition(
     """P [n, K] of rows by a method that `rule` gave; its rows sum to 1.
 
     Args:
-        method: reads the first space; "spectral" reads all.
+        method: reads the first space, "tied" the last; "spectral" reads all.
         spaces: the rows in one or more spaces, [n, d] each.
         n_clusters, seed: K, and the seed; same rows and seed, same P.
         advance, more: called after each draw of "spectral"; gives the groups of further draws, which vote there.
@@ -113,7 +113,9 @@ def partition(
     if n_clusters == 1:
         return np.ones((len(first), 1))
     if method == "tied":
-        return _mixture(first, n_clusters, seed, sample_weight, covariance_type="tied", reg_covar=RIDGE)
+        return _mixture(
+            np.asarray(spaces[-1], np.float64), n_clusters, seed, sample_weight, covariance_type="tied", reg_covar=RIDGE
+        )
     if method == "gmm":
         return _mixture(first, n_clusters, seed, sample_weight, covariance_type="diag")
     if method == "kmeans":
