@@ -57,8 +57,8 @@ EDITS: tuple[tuple[str, str], ...] = (
     ("step = tf.cast(self.iterations + 1, tf.float32)", "step = tf.cast(self.iterations + 2, tf.float32)"),
     ('covariance_type="tied", reg_covar=RIDGE', 'covariance_type="full", reg_covar=RIDGE'),
     (
-        "sigma2 = (P.T @ z**2) / np.maximum(weight, 1e-12)[:, None] - mu**2",
-        "sigma2 = (P.T @ z**2) / np.maximum(weight, 1e-12)[:, None]",
+        "sigma2 = (weighted.T @ z**2) / np.maximum(weight, 1e-12)[:, None] - mu**2",
+        "sigma2 = (weighted.T @ z**2) / np.maximum(weight, 1e-12)[:, None]",
     ),
     ("return P / len(spaces)", "return P"),
     ("N_NEIGHBOURS = 20", "N_NEIGHBOURS = 1"),

@@ -180,21 +180,21 @@ def batches_of(x, epochs, **more):
 def test_batches_of_a_file(small, blobs):
     found, x, _ = observe(blobs[0]).x, *blobs[1:]
     hints = np.arange(500, dtype="i4")
-    batches = batches_of(found, range(3), hints=hints)
+    batches = batches_of(found, range(3), beside=[hints])
     assert [len(rows) for rows, _ in batches] == 3 * ([32] * 15 + [20])
     for rows, numbers in batches:
         np.testing.assert_array_equal(rows, x[numbers])
     epochs = [np.concatenate([numbers for _, numbers in batches[i : i + 16]]) for i in (0, 16, 32)]
     assert all((np.sort(numbers) == hints).all() for numbers in epochs)
     assert not np.array_equal(epochs[0], epochs[1])
-    resumed = batches_of(found, range(2, 3), hints=hints)
+    resumed = batches_of(found, range(2, 3), beside=[hints])
     for (rows, numbers), (again, same) in zip(batches[32:], resumed, strict=True):
         np.testing.assert_array_equal(rows, again)
         np.testing.assert_array_equal(numbers, same)
     for (rows, _), alone in zip(batches, batches_of(found, range(1), passes=3), strict=True):
         np.testing.assert_array_equal(rows, alone)
     np.testing.assert_array_equal(np.concatenate(list(pipeline.ordered_batches(found, 30).as_numpy_iterator())), x)
-    for rows, numbers in (few := batches_of(found, range(1), hints=hints, numbers=hints[::3])):
+    for rows, numbers in (few := batches_of(found, range(1), beside=[hints], numbers=hints[::3])):
         np.testing.assert_array_equal(rows, x[numbers])
     np.testing.assert_array_equal(np.sort(np.concatenate([numbers for _, numbers in few])), hints[::3])
 
@@ -202,7 +202,7 @@ def test_batches_of_a_file(small, blobs):
 def test_what_was_read_of_a_file_is_let_go_with_its_batches(blobs):
     """TensorFlow keeps every function that it was given to read with."""
     rows, hints = FileRows(blobs[0]), np.zeros(500, "i4")
-    batches = pipeline.training_batches(rows, 32, 0, range(2), hints=hints)
+    batches = pipeline.training_batches(rows, 32, 0, range(2), beside=[hints])
     assert len(list(batches)) == 32
     held = [weakref.ref(rows), weakref.ref(hints)]
     del rows, hints, batches

@@ -207,9 +207,11 @@ def in_half(network) -> bool:
 
 
 def check_keras() -> None:
-    """Raises InputError where Keras has another backend."""
+    """Raises InputError where Keras is set to what this model is not written for."""
     if (backend := keras.config.backend()) != "tensorflow":
         raise InputError("KERAS_BACKEND", "tensorflow", backend, "set it before Keras is imported")
+    if (order := keras.config.image_data_format()) != "channels_last":
+        raise InputError("image_data_format", "channels_last in Keras' settings", order)
 
 
 def check_rows(model: ObservationModel, x) -> None:
