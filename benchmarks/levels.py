@@ -45,7 +45,7 @@ def main() -> None:
             low, high = np.nanmin(x, axis=0), np.nanmax(x, axis=0)
             two = ((x == low) | (x == high) | np.isnan(x)).all(axis=0) & (low < high)
             spread = np.where(two, (high - low) / gap, np.maximum(np.nanstd(x, axis=0), 1e-6))
-            columns = np.nan_to_num((x - np.nanmean(x, axis=0)) / spread)
+            columns = (x - np.nanmean(x, axis=0)) / spread
             P = initialization.partition("tied", [columns], y.max() + 1, seed)
             groups = P.argmax(axis=1)
             right = metrics.matching(y, groups)[groups] == y

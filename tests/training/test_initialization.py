@@ -77,6 +77,26 @@ def test_the_tied_mixture_is_as_sure_as_it_is_right(rng, width):
     assert abs(confidence - accuracy) <= 0.03
 
 
+def test_a_missing_cell_says_nothing_of_its_row_s_group(rng, groups):
+    """P of a row is what the mixture of the known columns alone gives; of a row without any, the weights."""
+    x, y = groups
+    mixture = GaussianMixture(4, covariance_type="tied", random_state=0).fit(x)
+    holes = x.copy()
+    holes[:50, [1, 3]] = np.nan
+    holes[50] = np.nan
+    P = initialization.marginal_posterior(mixture, holes)
+    np.testing.assert_allclose(P[51:], mixture.predict_proba(x[51:]), atol=1e-8)
+    np.testing.assert_allclose(P[50], mixture.weights_)
+    part = GaussianMixture(4, covariance_type="tied")
+    known = [0, 2, 4]
+    part.weights_, part.means_ = mixture.weights_, mixture.means_[:, known]
+    part.covariances_ = mixture.covariances_[np.ix_(known, known)]
+    part.precisions_cholesky_ = np.linalg.cholesky(np.linalg.inv(part.covariances_))
+    np.testing.assert_allclose(P[:50], part.predict_proba(x[:50][:, known]), atol=1e-8)
+    found = partition("tied", [x, np.where(rng.random(x.shape) < 0.1, np.nan, x)], 4, 0)
+    assert adjusted_rand_score(y, found.argmax(axis=1)) > 0.9
+
+
 def test_the_share_of_a_row_s_nearest_rows_is_p(rng):
     """A line of two groups: far from their border P is 0 or 1, at it the naive share of the 20 nearest."""
     x = np.sort(rng.random(400))[:, None]

@@ -35,8 +35,9 @@ MAX_NUMBERS_SAMPLED = 2**25  # that directions are found on: 128 MB
 def columns(model: VaDE, x: Rows) -> Reader:
     """A table's columns: numbers of variance 1, those of two values 0 and 1, a missing cell at its column's mean.
 
-    Where some have two values, as levels of a category do, there is a second space for mixtures: a Gaussian gains
-    without end from a column that its cluster settles, so these columns are drawn together by `LEVEL_GAP`.
+    Where some have two values, as levels of a category do, or miss cells, there is a second space for mixtures, in
+    which missing cells are NaN. A Gaussian gains without end from a column that its cluster settles, so those of two
+    values are drawn together by `LEVEL_GAP`.
     """
     rows = _scaled(model, x)
     known = ~np.isnan(rows)
@@ -47,11 +48,13 @@ def columns(model: VaDE, x: Rows) -> Reader:
     spread = np.sqrt((np.where(known, rows - mean, 0) ** 2).sum(axis=0) / cells)
     spread[spread < 1e-6] = 1.0  # a constant column
     spread[two] = (high - low)[two]
+    special = bool(two.any() or not known.all())
 
     def read(rows: Rows) -> list[np.ndarray]:
         rows = _scaled(model, rows)
-        found = (np.where(np.isnan(rows), 0, rows - mean) / spread).astype(np.float32)
-        return [found, found * np.where(two, LEVEL_GAP, 1).astype(np.float32)] if two.any() else [found]
+        found = ((rows - mean) / spread).astype(np.float32)
+        whole = np.nan_to_num(found)
+        return [whole, found * np.where(two, LEVEL_GAP, 1).astype(np.float32)] if special else [whole]
 
     return read
 

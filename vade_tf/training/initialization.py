@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
+from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture
@@ -137,7 +139,21 @@ def _mixture(rows: np.ndarray, n_clusters: int, seed: int, sample_weight: np.nda
     if sample_weight is not None:
         passed = np.floor(np.cumsum(sample_weight, dtype=np.float64) + generator(seed).uniform())
         some = np.repeat(rows, np.diff(passed, prepend=0.0).astype(int), axis=0)
-    return GaussianMixture(n_clusters, n_init=3, random_state=seed, **settings).fit(some).predict_proba(rows)
+    mixture = GaussianMixture(n_clusters, n_init=3, random_state=seed, **settings).fit(np.nan_to_num(some))
+    return marginal_posterior(mixture, rows) if np.isnan(rows).any() else mixture.predict_proba(rows)
+
+
+def marginal_posterior(mixture: GaussianMixture, rows: np.ndarray) -> np.ndarray:
+    """p(c | known cells) of a mixture with one covariance, [n, K]: rows [n, d] have NaN in missing cells."""
+    patterns, pattern_of = np.unique(~np.isnan(rows), axis=0, return_inverse=True)
+    log_joint = np.tile(np.log(mixture.weights_), (len(rows), 1))
+    for number, known in enumerate(patterns):
+        if known.any():
+            own = np.flatnonzero(pattern_of.ravel() == number)
+            covariance = mixture.covariances_[np.ix_(known, known)]
+            for c, mean in enumerate(mixture.means_[:, known]):
+                log_joint[own, c] += multivariate_normal(mean, covariance).logpdf(rows[np.ix_(own, known)])
+    return softmax(log_joint, axis=1)
 
 
 def neighbour_shares(spaces: Sequence[np.ndarray], groups: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:

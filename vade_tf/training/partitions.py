@@ -105,13 +105,13 @@ def _codes(fitting: Fitting, x: Rows) -> np.ndarray:
 
 def _extended(fitting: Fitting, reader, spaces: list[np.ndarray], numbers: np.ndarray, P: np.ndarray) -> np.ndarray:
     """P [n, K] of all rows from that of the rows that were read, by their numbers."""
-    n = len(fitting.data.x)
+    n, compared = len(fitting.data.x), 1 if rule(fitting)[0] == "columns" else None  # the second is for mixtures
     with one_openmp_thread():
-        extend = extension(spaces, P, fitting.settings.start_seed)
+        extend = extension(spaces[:compared], P, fitting.settings.start_seed)
     whole = np.empty((n, P.shape[1]), np.float16)  # filled in place: of many rows this is most of the memory
     for first in range(0, n, ROWS_EXTENDED):
         block = slice(first, min(first + ROWS_EXTENDED, n))
-        whole[block] = extend(reader(part(fitting.data.rows, block)))
+        whole[block] = extend(reader(part(fitting.data.rows, block))[:compared])
     whole[numbers] = P
     return whole
 
