@@ -4,7 +4,7 @@ INSTALL ?= .venv/bin/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
 TEST_REQUIREMENTS = $(addprefix requirements/,test.txt cells.txt files.txt serving.txt onnx.txt docs.txt)
 
-.PHONY: train test test-all lint docs clean
+.PHONY: train test test-all lint docs wheel clean
 
 train: .venv/train.stamp  ## install the package into .venv and train on MNIST; more flags by ARGS="--seed 1"
 	.venv/bin/python train.py --dataset mnist $(ARGS)
@@ -27,6 +27,16 @@ lint: .venv/test.stamp
 docs: .venv/test.stamp  ## the documentation site, into site/
 	NO_MKDOCS_2_WARNING=1 .venv/bin/python -m mkdocs build --strict
 
+wheel:  ## sdist and wheel, into dist/; then README's first lines by the wheel, in an environment with nothing else
+	rm -rf dist
+	$(PYTHON) -m venv --clear .wheel
+	.wheel/bin/python -m pip install --quiet --disable-pip-version-check build
+	.wheel/bin/python -m build
+	$(PYTHON) -m venv --clear .wheel
+	.wheel/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[reports]"
+	sed -n '/^```python/,/^```$$/{/^```/!p}' README.md >dist/readme.py
+	cd dist && MPLBACKEND=agg ../.wheel/bin/python readme.py
+
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, this is {v.major}.{v.minor}; name another with make PYTHON=python3.12")'
 	$(PYTHON) -m venv .venv
@@ -40,4 +50,4 @@ docs: .venv/test.stamp  ## the documentation site, into site/
 	touch $@
 
 clean:
-	rm -rf .venv site
+	rm -rf .venv .wheel dist site
