@@ -58,7 +58,7 @@ class TrainConfig(Settings):
     )
     na_values: str | None = option(
         None,
-        "texts that mean a missing cell, besides NA, ? and the like, as in -9999",
+        "texts that mean a missing cell, besides NA, ? and the like, as in --na-values=-9999,99",
         of_files=True,
         expert=True,
     )
