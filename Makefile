@@ -35,7 +35,7 @@ wheel:  ## sdist and wheel, into dist/; then README's first lines by the wheel, 
 	$(PYTHON) -m venv --clear .wheel
 	.wheel/bin/python -m pip install --quiet --disable-pip-version-check "$$(echo dist/*.whl)[reports]"
 	sed -n '/^```python/,/^```$$/{/^```/!p}' README.md >dist/readme.py
-	cd dist && MPLBACKEND=agg ../.wheel/bin/python readme.py
+	cd dist && test -s readme.py && MPLBACKEND=agg ../.wheel/bin/python readme.py
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if (3, 11) <= v < (3, 14) else f"Python 3.11 to 3.13 is needed, this is {v.major}.{v.minor}; name another with make PYTHON=python3.12")'
