@@ -81,7 +81,7 @@ def our_phase(phase: str, rows: int, batch_size: int, precision: str):
     steps = pipeline.steps_per_epoch(rows, batch_size)
 
     def epoch() -> None:
-        with loop.several_at_once(settings, trained, steps, []):
+        with loop.several_at_once(trained, steps, []):
             trained.fit(batches, **more, epochs=1, steps_per_epoch=steps, shuffle=False, verbose=0)
 
     return epoch

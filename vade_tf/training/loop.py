@@ -15,11 +15,9 @@ from vade_tf.model.vade import VaDE
 from vade_tf.training import callbacks
 from vade_tf.training.distribute import Replicas
 from vade_tf.training.fitting import Fitting
-from vade_tf.training.settings import Resolved
 
 PLAIN_VAE = "vae"  # name of a VaDE whose one component is N(0, I): it has no groups to look at yet
 MAX_STEPS_A_CALL = 32  # that one call of TensorFlow makes; by a script, on small tables
-SMALL_STEP = 5e7  # weights times rows that take a core as long as the call itself, about a millisecond; measured
 
 
 def fit_keras(
@@ -105,23 +103,20 @@ def train_epochs(
             if isinstance(model, VaDE):
                 train = partial(model.fit_unseen, hints=isinstance(batches.element_spec, tuple))
             epochs = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
-            with several_at_once(fitting.settings, model, steps, own):
+            with several_at_once(model, steps, own):
                 train(batches, **epochs, shuffle=False, verbose=0, callbacks=calls)
     return not model.stop_training
 
 
 @contextmanager
-def several_at_once(
-    settings: Resolved, model: keras.Model, steps: int, own: Sequence[keras.callbacks.Callback]
-) -> Iterator[None]:
-    """Inside, `model.fit` makes small steps several at once, as each call has a price; they are the same to the bit.
+def several_at_once(model: keras.Model, steps: int, own: Sequence[keras.callbacks.Callback]) -> Iterator[None]:
+    """Inside, `model.fit` makes several steps a call, as each has a price; they are the same to the bit.
 
-    Not where one of its callbacks hears of every batch, nor with convolutions, whose weights say little of their work.
-    How many divides the steps of an epoch: Keras would go on into the next.
+    Not where one of its callbacks hears of every batch. How many divides the steps of an epoch: Keras would go on into
+    the next.
     """
-    small = settings.network == "dense" and model.count_params() * settings.batch_size <= SMALL_STEP
     asked = model.test_function, model.predict_function  # read a batch at a time
-    if small and not model.run_eagerly and not any(map(hears_batches, own)):
+    if not model.run_eagerly and not any(map(hears_batches, own)):
         model.steps_per_execution = max(number for number in range(1, MAX_STEPS_A_CALL + 1) if steps % number == 0)
         model.test_function = model.predict_function = None  # a callback has some of its own made, for so many
     try:
