@@ -140,6 +140,27 @@ def test_a_column_that_no_row_set_aside_knows_has_the_variance_of_the_others(rng
     assert (np.isfinite(found).all(), found[2]) == (True, own[2])
 
 
+@pytest.mark.parametrize(
+    ("values", "epochs"),
+    [
+        ([8, 5, 4, 3.8, 3.6, 3.5, 3.4], None),  # it falls
+        ([8, 5, 4, 4.5, 4.5, 4.5, 4.5], 7),  # it rises
+        ([8, 5, 4, 4, 4, 3.99, 3.99], 7),  # by less than 1 % of what it fell before
+        ([8, 9, 9, 9, 9], 5),  # it never fell
+    ],
+)
+def test_the_autoencoder_stops_after_four_epochs_of_no_gain_or_next_to_none(values, epochs):
+    model, rows = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)]), []
+    told = iter(values)
+    stop = validation.Stop(np.ones((4, 2), "f4"), lambda x, out: np.full(4, next(told)), [model], Memory(), rows, 4)
+    stop.set_model(model)
+    model.stop_training = False
+    while not model.stop_training and len(rows) < len(values):
+        stop.on_epoch_end(len(rows), logs := {})
+        rows.append({"phase": "pretrain", **logs})
+    assert (len(rows) if model.stop_training else None) == epochs
+
+
 @pytest.mark.parametrize(("patience", "kept"), [(0, set()), (3, {"best"})])
 def test_weights_are_written_for_who_goes_back_to_them_alone(patience, kept):
     """An autoencoder that never stops keeps its last ones."""

@@ -23,7 +23,7 @@ MANY_ROWS = 50_000  # rows that networks of this size do not learn by heart; by 
 MIN_VALIDATION_ROWS, MAX_VALIDATION_ROWS = 20, 2000  # enough to see a loss rise; more cost rows, or time
 MIN_UPDATES, MIN_NARROW_UPDATES = 250, 100  # of VaDE on few rows, and on narrow ones; by a script, on digits and tables
 MIN_PRETRAIN_UPDATES = 50  # of the autoencoder on few rows; four times as many wear out the code of Reuters R8
-PATIENCE = 4  # epochs of the autoencoder without a lower validation loss, after which it stops
+PATIENCE = 4  # epochs in which the autoencoder's validation loss must fall, or it stops
 SAMPLE_ROWS = 5000  # rows that are looked at where a look at all would cost more than it tells
 
 # Jiang et al., section 4.1 and the authors' code; the diagonal GMM on the pretrained code is their start.
@@ -218,7 +218,9 @@ class Resolved(Settings):
     validation_rows: int = option(0, "rows without a gradient")
     pretrain_passes: int = option(1, "passes over the rows in an epoch of the autoencoder", least=1)
     passes: int = option(1, "passes over the rows in an epoch of the phase after it", least=1)
-    patience: int = option(0, "epochs without a lower validation loss after which the autoencoder stops; 0: never")
+    patience: int = option(
+        0, "epochs with no or next to no lower validation loss after which the autoencoder stops; 0: never"
+    )
     decay: float = option(0.9, "factor of the step schedule")
     decay_epochs: int = option(10, "epochs of a step of the step schedule", least=1)
     adam_epsilon: float = option(1e-7, "Adam's epsilon; Keras' default")
