@@ -275,18 +275,22 @@ class FusedAdam(Adam):
         if self.amsgrad:
             raise InputError("amsgrad", "False", "True", "use keras.optimizers.Adam")
 
+    def apply(self, grads, trainable_variables=None):
+        step = tf.cast(self.iterations + 1, tf.float32)
+        self._powers = [tf.pow(tf.cast(beta, tf.float32), step) for beta in (self.beta_1, self.beta_2)]  # once for all
+        return super().apply(grads, trainable_variables)
+
     def update_step(self, gradient, variable, learning_rate):
         if variable.dtype != "float32":  # the kernel would end the process; mixed precision has float32 variables
             super().update_step(gradient, variable, learning_rate)
             return
-        step = tf.cast(self.iterations + 1, tf.float32)
-        index = self._get_variable_index(variable)
+        index, (beta1_power, beta2_power) = self._get_variable_index(variable), self._powers
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
             v=self._velocities[index].value.handle,
-            beta1_power=tf.pow(tf.cast(self.beta_1, tf.float32), step),
-            beta2_power=tf.pow(tf.cast(self.beta_2, tf.float32), step),
+            beta1_power=beta1_power,
+            beta2_power=beta2_power,
             lr=tf.cast(learning_rate, tf.float32),
             beta1=self.beta_1,
             beta2=self.beta_2,
