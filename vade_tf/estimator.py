@@ -52,29 +52,28 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
     Args:
         n_clusters: number of clusters K, default 8; "auto" chooses one by prediction strength (`choice_`).
         recipe: "robust" (default) or "paper", presets of what is None below.
-        latent_dim: width of the code, default 10.
-        hidden: widths of the encoder's hidden layers; the decoder mirrors them.
+        latent_dim, hidden: width of the code, default 10; widths of the encoder's hidden layers, which the decoder
+            mirrors.
         network: of images: "dense", "conv" or "auto" (default).
         likelihood: of p(x|z): "auto" (default), "bernoulli", "gaussian", "counts", "zinb", or a `vade_tf.Likelihood`
             of your own or its name. By default a DataFrame gets one for each kind of its columns.
         encoder, decoder: networks of your own, functional Keras models, see `vade_tf.fit`; each fit trains a copy.
-        image_shape: (height, width) where rows are grey images, (height, width, 3) where they are in colour. Default:
-            None; X of three or four dimensions gives it itself. () says that rows are no images.
+        image_shape: (height, width) of grey images, (height, width, 3) of colour ones. Default: None; X of three or
+            four dimensions gives it itself. () says that rows are no images.
         column_transform: "power": the numbers of a DataFrame are brought nearer to a normal distribution; default None.
-        layer, genes: of an AnnData: the layer of the counts, default None, its X; and how many genes to keep, those
-            that vary most, default None, all.
+        layer, genes: of an AnnData: the layer of the counts, default its X; how many genes to keep, those that vary
+            most, default all.
         batch: of an AnnData that is fitted: column of its `obs` by which cells are not grouped (`model.origins`).
         feature_names: of a matrix of texts: the word of each feature, [D], as vectorizers give them; default None.
         hints: known group of each row, int [n], -1 where it is not known; default None. `fit` takes them, too.
-        batch_size: rows a step.
-        pretrain_epochs, epochs: of the autoencoder and of VaDE.
+        batch_size, pretrain_epochs, epochs: rows a step; epochs of the autoencoder and of VaDE.
         learning_rate: Adam's at the start of each phase, default 0.002.
         augment: how the encoder reads images in training: "digits" or "none".
         init: the start: "auto", "gmm", "kmeans" or "spectral"; a clusterer or mixture of scikit-learn; a function of
             the rows, or an array, of groups [n] or probabilities [n, K]. What is no name is not saved by `save`.
-        guide_epochs: epochs in which a cross-entropy holds each row to the start's probabilities.
+        guide_epochs, regroups: epochs in which a cross-entropy holds each row to the start's probabilities, and how
+            often a start on the code is recomputed during these.
         guide_weight: weight of that cross-entropy, and of hints, in the loss, default 20.
-        regroups: how often a start on the code is recomputed during these epochs.
         self_train_epochs: of images: epochs of a classifier of augmented images that sharpens the start; 0: none.
         validation_rows: rows set aside, without a gradient, to stop the autoencoder and measure the variance of p(x|z).
         contamination: share of the rows that are outliers, at most 0.5: those of the lowest density, and clusters no

@@ -20,17 +20,9 @@ MAX_VALUES = 6  # of such a row
 def cards(
     model: keras.Model, dataset: Dataset, found: Assignments, numbers: Sequence[int] | np.ndarray | None = None
 ) -> list[dict]:
-    """A dict for each cluster, in their order.
+    """A dict for each cluster, as docs/guide/results.md defines it; arguments as `evaluation.evaluate`.
 
-    Args:
-        model: a trained VaDE, or another system.
-        dataset: the rows, [n, D], with labels or without.
-        found: what the model says about them.
-        numbers: what each row is called, [n]; default 0, 1, ...
-
-    Returns:
-        For each cluster: cluster, name, rows, share, pi, confidence, label, purity, features, typical, doubtful, as
-        docs/guide/results.md defines them. `features` is empty for images, whose pixels say little one by one.
+    `features` is empty for images, whose pixels say little one by one.
     """
     pi = np.exp(model.prior.parameters[0].numpy()) if isinstance(model, VaDE) else None
     n_clusters, groups, confidence = found.log_gamma.shape[1], found.groups, found.confidence
