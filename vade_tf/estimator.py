@@ -25,7 +25,6 @@ from vade_tf.data.rows import Rows
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, outlier_share
 from vade_tf.estimator_answers import Answers
-from vade_tf.estimator_tasks import CallbackSupportMixin, Tasks, with_callbacks
 from vade_tf.model.networks import FusedAdam
 from vade_tf.model.own_networks import copied
 from vade_tf.seeding import fold
@@ -35,6 +34,17 @@ from vade_tf.training.health import CLUSTER_ALONE
 from vade_tf.training.posterior import model_groups, outlier_limits
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # they came with scikit-learn 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        pass
+
+    def with_callbacks(method):
+        return method
+
 
 LAST_RATE = 0.05  # of the rate at the start: where the cosine ends
 BATCH_SIZE = 256  # rows a step of `partial_fit`, as of `fit`
@@ -93,11 +103,11 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
             `limits_`: log density of each cluster below which a row is an outlier, nats [K].
         weights_, means_, covariances_: pi [K]; mean and variances of each component in the code, [K, latent].
         history_: a dict an epoch of each phase: loss, terms of the bound, learning rate, seconds.
-        health_, remedies_: what is wrong with the result, and what was done about it in training, a sentence each. What
-            is wrong with the clusters is also given as a `ConvergenceWarning`.
+        health_, remedies_: what is wrong with the result, of clusters also a `ConvergenceWarning`, and what was done
+            about it in training; a sentence each.
         likelihood_: the name of p(x|z), "mixed" of the columns of a table.
-        schema_: of a DataFrame: what each column was taken for, `schema_.describe()` says it; else None.
-        genes_: of an AnnData: the names of the D genes that are read, text [D]; else None.
+        schema_, genes_: of a DataFrame what each column was taken for, `schema_.describe()` says it; of an AnnData the
+            names of the D genes that are read; else None.
         n_features_in_, feature_names_in_: as in scikit-learn.
 
     Example:
@@ -290,6 +300,27 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
         self.typicality_ = rankdata(np.where(np.isinf(self.limits_[groups]), -np.inf, density), "max") / len(groups)
         self.outlier_score_ = 1 - self.typicality_
         return np.where(density < self.limits_[groups], -1, groups)
+
+
+class Tasks(keras.callbacks.Callback):
+    """Tells scikit-learn's callbacks of a fit to X, and of each epoch of it; one that asks for it ends the phase."""
+
+    def __init__(self, clusterer: Any, X):
+        super().__init__()
+        self.clusterer, self.X = clusterer, X
+        self.whole = clusterer._init_callback_context(max_subtasks=None)
+        self.whole.call_on_fit_task_begin(estimator=clusterer, X=X)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.task = self.whole.subcontext(task_name="epoch")
+        self.task.call_on_fit_task_begin(estimator=self.clusterer, X=self.X)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.task.call_on_fit_task_end(estimator=self.clusterer, X=self.X, metadata=dict(logs or {})):
+            self.model.stop_training = True
+
+    def finish(self) -> None:
+        self.whole.call_on_fit_task_end(estimator=self.clusterer, X=self.X)
 
 
 def translated(message: str) -> str:

@@ -58,8 +58,7 @@ def cards(
 def distances(model: keras.Model, found: Assignments) -> np.ndarray:
     """Squared distance of each row's code from the middle of its cluster, [n]: the smallest is the most typical.
 
-    The middle is the mean of the component, and the unit its standard deviation in each dimension; for a system that
-    is no VaDE the middle is the mean code of the cluster's rows.
+    That is the mean of the component, in its standard deviations; of another system than VaDE the mean of the codes.
     """
     m, groups = found.m.astype(np.float64), found.groups
     if isinstance(model, VaDE):

@@ -53,12 +53,7 @@ class Evaluation:
 
 
 def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name: None, **where) -> Evaluation:
-    """Load a finished run and evaluate it.
-
-    Args:
-        path: the run folder.
-        step: hears the name of each step as it begins; default: nobody does.
-        where: which rows, see `load_rows`; default: those it was trained on.
+    """Load a finished run and evaluate it on the rows that `load_rows` finds; `step` hears the name of each step.
 
     Raises:
         InputError: the run is not finished or damaged, or its data cannot be had.
@@ -92,19 +87,9 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
 
 
 def load_rows(
-    run: Run,
-    model: keras.Model,
-    *,
-    data_dir: str | None = None,
-    data: str | None = None,
-    labels: str | None = None,
+    run: Run, model: keras.Model, *, data_dir: str | None = None, data: str | None = None, labels: str | None = None
 ) -> tuple[Dataset, int | None, Sequence[int] | np.ndarray]:
-    """The rows to evaluate the model of a run on.
-
-    Args:
-        data_dir: where the named data set lies now; default: as in training.
-        data: own file instead of the run's data; takes the run's likelihood and scaling.
-        labels: labels of that file, see `data.files.load_file`.
+    """The rows to evaluate the model of a run on: those it was trained on, or those of a file with its labels.
 
     Returns:
         The rows, how many of them the run was trained on (None: not known), and their places, ascending, among all
@@ -137,17 +122,15 @@ def findings(model: keras.Model, x: Rows) -> Assignments:
 def evaluate(
     model: keras.Model, dataset: Dataset, found: Assignments, *, numbers: Sequence[int] | np.ndarray | None = None
 ) -> dict:
-    """All numbers of a model on a data set.
+    """All numbers of a model on a data set, as JSON can hold them, under the names of docs/guide/results.md.
+
+    Scores against labels are None without labels; what needs VaDE's bound is None for another system.
 
     Args:
         model: a trained VaDE, or another system.
         dataset: rows, [n, D], with labels or without.
         found: `findings(model, dataset.x)`.
         numbers: what the result calls each row, ascending, [n]; default 0, 1, ...
-
-    Returns:
-        Numbers, lists and dicts that JSON can hold, under the names of docs/guide/results.md. Scores against labels are
-        None without labels; what needs VaDE's bound is None for another system.
     """
     groups, y = found.groups, dataset.y
     numbers = range(len(dataset.x)) if numbers is None else numbers

@@ -140,13 +140,9 @@ def page(
     command: str,
     images: Sequence[dict[str, bytes]] | None = None,
 ) -> str:
-    """The report as one self-contained HTML page.
+    """The report as one self-contained HTML page: results, settings and training as in `Evaluation`.
 
-    Args:
-        result, settings, training: see `Evaluation`.
-        pictures: (name, caption, PNG) of the figures, in their order.
-        command: that asked for it.
-        images: PNGs for the cards, see `drawing.card_images`.
+    Pictures are (name, caption, PNG), in their order; images those of `drawing.card_images`.
     """
     cards = sorted(result["clusters"], key=lambda card: -card["rows"])[:MAX_CARDS]
     facts = {

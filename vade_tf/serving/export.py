@@ -113,16 +113,6 @@ def build_signatures(model: VaDE, schema: Coded | None = None) -> tuple[tf.Modul
             "density": tf.where(known, tf.reduce_logsumexp(log_joint, axis=-1), math.nan),
         }
 
-    def encode(x):
-        m, log_s2 = model.encode(x)
-        return {"mean": m, "log_variance": log_s2}
-
-    def reconstruct(x):
-        return {"x": model.decode(model.encode(x)[0])}
-
-    def score(x):
-        return {"elbo": tf.where(whole(x), model.elbo(x), math.nan)}
-
     def generate(cluster, seed):
         n = tf.shape(cluster)[0]
         number = tf.where(tf.size(seed) == 1, tf.range(n, dtype=tf.int64), tf.zeros(n, tf.int64))
@@ -141,9 +131,9 @@ def build_signatures(model: VaDE, schema: Coded | None = None) -> tuple[tf.Modul
     signatures = {
         "serving_default": concrete(classify, x=rows),
         "classify_bytes": concrete(classify, x=byte_rows),
-        "encode": concrete(encode, x=rows),
-        "reconstruct": concrete(reconstruct, x=rows),
-        "score": concrete(score, x=rows),
+        "encode": concrete(lambda x: dict(zip(("mean", "log_variance"), model.encode(x), strict=True)), x=rows),
+        "reconstruct": concrete(lambda x: {"x": model.decode(model.encode(x)[0])}, x=rows),
+        "score": concrete(lambda x: {"elbo": tf.where(whole(x), model.elbo(x), math.nan)}, x=rows),
         "generate": concrete(generate, cluster=([None], tf.int64), seed=(None, tf.int64)),
     }
     if isinstance(schema, Schema) and (coder := columns.coder(schema)) is not None:
