@@ -1,10 +1,6 @@
 """scikit-learn's contract, and what the clusterer adds to it: units, hints, one file, nothing written."""
 
-import os
 import pickle
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pandas
@@ -14,9 +10,6 @@ from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import vade_tf
@@ -176,30 +169,8 @@ def test_labels_are_ignored(blobs):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.usefixtures("eager")
-def test_in_a_pipeline(blobs):
-    x, y = blobs
-    pipe = make_pipeline(StandardScaler(), VaDEClusterer(n_clusters=3, random_state=0, **SHORTEST))
-    assert adjusted_rand_score(y, pipe.fit_predict(x)) > 0.9
-
-
-@pytest.mark.usefixtures("eager")
-def test_in_a_search(blobs):
-    x, _ = blobs
-    halves = [(np.arange(120), np.arange(120, 240))]
-    search = GridSearchCV(VaDEClusterer(n_clusters=3, random_state=0, **SHORTEST), {"latent_dim": [1, 2]}, cv=halves)
-    search.set_params(refit=False).fit(x)
-    assert np.all(np.isfinite(search.cv_results_["mean_test_score"]))
-
-
-@pytest.mark.parametrize("how", ["pickle", "file"])
-def test_what_was_kept_answers_as_before(fitted, blobs, how, tmp_path):
-    x, _ = blobs
-    if how == "pickle":
-        again = pickle.loads(pickle.dumps(fitted))
-    else:
-        fitted.save(tmp_path / "groups.vade")
-        again = VaDEClusterer.load(tmp_path / "groups.vade")
+def test_what_was_pickled_answers_as_before(fitted, blobs):
+    x, again = blobs[0], pickle.loads(pickle.dumps(fitted))
     np.testing.assert_array_equal(again.predict_proba(x), fitted.predict_proba(x))
     np.testing.assert_array_equal(again.score_samples(x), fitted.score_samples(x))
     np.testing.assert_array_equal(again.labels_, fitted.labels_)
@@ -267,42 +238,6 @@ def test_images_are_of_the_shape_that_was_fitted(tmp_path):
             each.predict(images.transpose(0, 2, 1))
     with pytest.raises(ValueError, match=r"\(3, 8\)"):
         VaDEClusterer(2, image_shape=(3, 8), random_state=0, **SHORTEST).fit(images)
-
-
-@pytest.mark.usefixtures("eager")
-def test_rows_in_other_units_are_refused():
-    images = np.random.default_rng(0).integers(0, 256, (60, 6, 6)).astype("u1")
-    model = VaDEClusterer(n_clusters=2, random_state=0, **SHORTEST).fit(images)
-    with pytest.raises(ValueError, match="^X: expected values"):
-        model.predict(images / 255)
-
-
-@pytest.mark.long
-def test_a_fit_in_an_empty_read_only_folder_writes_nothing(tmp_path):
-    """As another user: root may write anywhere."""
-    code = (
-        "import os, numpy as np\n"
-        "from vade_tf import VaDEClusterer\n"
-        "if os.getuid() == 0: os.setuid(65534)\n"
-        "x = np.random.default_rng(0).normal(size=(60, 4))\n"
-        f"VaDEClusterer(n_clusters=2, random_state=0, **{QUICK!r}).fit(x).predict(x)\n"
-        "print(os.listdir('.'))\n"
-    )
-    folder = tmp_path / "empty"
-    folder.mkdir()
-    folder.chmod(0o555)
-    root = Path(vade_tf.__file__).resolve().parent.parent
-    done = subprocess.run(
-        [sys.executable, "-B", "-c", code],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(root), "HOME": "/nonexistent"},
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.strip() == "[]"
-    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.usefixtures("eager")

@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import adjusted_rand_score
 
 from vade_tf import VaDEClusterer
-from vade_tf.estimator_tasks import CallbackSupportMixin
+from vade_tf.estimator import CallbackSupportMixin
 
 QUICK = {"hidden": (16,), "latent_dim": 2, "pretrain_epochs": 5, "epochs": 4, "batch_size": 32, "precision": "float32"}
 

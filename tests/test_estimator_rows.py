@@ -62,12 +62,6 @@ def test_bytes_in_a_sparse_matrix_are_counts_if_they_look_like_it(kind):
     assert choice.choose(observe(scipy.sparse.csr_array(counts.astype(kind)))).name == "counts"
 
 
-def test_bytes_are_grey_values_and_whole_numbers_in_a_sparse_matrix_counts():
-    grey = np.where(np.random.default_rng(0).random((60, 80)) < 0.2, 200, 0).astype("u1")
-    assert choice.choose(observe(scipy.sparse.csr_array(grey))).name == "counts"
-    assert choice.choose(observe(grey)).name == "bernoulli"
-
-
 def test_a_sparse_matrix_of_the_caller_is_not_touched():
     parts = np.ones(8), np.array([1, 0] * 4), np.arange(0, 9, 2)
     matrix = scipy.sparse.csr_matrix(parts, shape=(4, 2))  # its columns are not in order
@@ -175,9 +169,3 @@ def test_the_shape_of_images_may_be_an_array(rng):
     model = clusterer(image_shape=np.array([5, 6])).fit(x)
     assert model._image_shape == (5, 6)
     np.testing.assert_array_equal(model.predict(x.reshape(60, 5, 6)), model.labels_)
-
-
-def test_sparse_rows_of_another_width_are_told_so(rng):
-    model = clusterer().fit(scipy.sparse.csr_matrix(np.abs(rng.normal(size=(60, 8)))))
-    with pytest.raises(ValueError, match="5 features.*expecting 8 features"):
-        model.predict(scipy.sparse.csr_matrix(np.ones((3, 5))))

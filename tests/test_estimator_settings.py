@@ -46,17 +46,13 @@ def test_what_is_not_given_is_as_in_the_settings():
     assert VaDEClusterer(3, random_state=0)._settings() == vade_tf.Settings(clusters=3, seed=0)
 
 
-def test_what_a_subclass_fixes_is_a_setting_too(tmp_path, rng):
+def test_what_a_subclass_fixes_is_a_setting_too():
     class Short(VaDEClusterer):
         def __init__(self, n_clusters=3, random_state=None):
             super().__init__(n_clusters, epochs=2, hidden=(4, 4), pretrain_epochs=1, random_state=random_state)
 
-    clusterer = Short(random_state=5)
-    settings = clusterer._settings()
+    settings = Short(random_state=5)._settings()
     assert (settings.clusters, settings.epochs, settings.hidden, settings.seed) == (3, 2, (4, 4), 5)
-    x = rng.normal(size=(40, 4)).astype("f4")
-    clusterer.fit(x).save(tmp_path / "short.vade")
-    np.testing.assert_array_equal(Short.load(tmp_path / "short.vade").predict(x), clusterer.labels_)
 
 
 @pytest.mark.parametrize(
@@ -102,6 +98,10 @@ def test_tables_of_other_libraries_are_read_by_their_names(frame):
         fitted.predict(other.select(["b", "a", "c", "d"]))
     np.testing.assert_array_equal(VaDEClusterer(3, **SHORT).fit(other).labels_, fitted.labels_)
     assert vade_tf.fit(other, vade_tf.Settings(clusters=3, **_without_seed())).schema == fitted.schema_
+    pandas.testing.assert_frame_equal(fitted.impute(other), fitted.impute(frame))
+    np.testing.assert_array_equal(fitted.schema_.encode(other)[0], fitted.schema_.encode(frame)[0])
+    with pytest.raises(InputError, match="^x: "):
+        fitted.model_.predict(other, verbose=0)
 
 
 def _without_seed():
@@ -154,18 +154,6 @@ def test_hints_reach_the_fit_and_those_of_the_call_stand_in_place_of_the_paramet
     with pytest.raises(Enough):
         clusterer.fit(rng.normal(size=(40, 3)), hints=other if given else None)
     np.testing.assert_array_equal(seen[0], other if given else own)
-
-
-@pytest.mark.parametrize("read", ["model", "impute", "schema"])
-def test_tables_of_other_libraries_are_tables_also_after_the_fit(frame, read):
-    fitted, other = VaDEClusterer(3, **SHORT).fit(frame), pyarrow.Table.from_pandas(frame)
-    if read == "impute":
-        pandas.testing.assert_frame_equal(fitted.impute(other), fitted.impute(frame))
-    elif read == "schema":
-        np.testing.assert_array_equal(fitted.schema_.encode(other)[0], fitted.schema_.encode(frame)[0])
-    else:
-        with pytest.raises(InputError, match="^x: "):
-            fitted.model_.predict(other, verbose=0)
 
 
 def test_what_is_printed_has_the_names_of_the_parameters(monkeypatch, capsys, rng):

@@ -52,11 +52,7 @@ def warn_units(notes: Iterable[str], stacklevel: int) -> None:
 
 
 def whole_number(value, argument: str, least: int, most: int) -> int:
-    """A whole number of Python or NumPy within bounds; True and False are none.
-
-    Raises:
-        InputError: it is none, or out of bounds.
-    """
+    """A whole number of Python or NumPy within bounds, else an InputError; True and False are none."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     if not whole or not least <= value <= most:
         bounds = f"of at most {most:,}" if whole and value > most else f"of at least {least}"
@@ -65,23 +61,16 @@ def whole_number(value, argument: str, least: int, most: int) -> int:
 
 
 def outlier_share(value: float, argument: str) -> float:
-    """A share of rows that are outliers, above 0 and at most 0.5.
-
-    Raises:
-        InputError: it is none.
-    """
+    """A share of rows that are outliers, above 0 and at most 0.5, else an InputError."""
     if not isinstance(value, Real) or not 0 < value <= 0.5:
         raise InputError(argument, "a share of the rows above 0 and at most 0.5", reprlib.repr(value))
     return float(value)
 
 
 def check_form(found: Sequence[int], expected: Sequence[int] | None, argument: str) -> None:
-    """Raise InputError where new images have another shape than those that a model was trained on.
+    """Raise InputError where images have another shape than those trained on; None: those rows were no images.
 
-    Args:
-        found: shape of a row; one number says nothing of images.
-        expected: shape of the images trained on, (height, width) or with channels; None where they were none.
-        argument: what the error names.
+    A row of one axis says nothing of images, nor does a side of 1.
     """
     if expected is None or len(found) < 2:
         return

@@ -25,7 +25,6 @@ from vade_tf.data.rows import Rows
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError, outlier_share
 from vade_tf.estimator_answers import Answers
-from vade_tf.estimator_tasks import CallbackSupportMixin, Tasks, with_callbacks
 from vade_tf.model.networks import FusedAdam
 from vade_tf.model.own_networks import copied
 from vade_tf.seeding import fold
@@ -35,6 +34,17 @@ from vade_tf.training.health import CLUSTER_ALONE
 from vade_tf.training.posterior import model_groups, outlier_limits
 from vade_tf.training.reporter import Lines, Silent
 from vade_tf.training.settings import Settings
+
+try:
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:  # they came with scikit-learn 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        pass
+
+    def with_callbacks(method):
+        return method
+
 
 LAST_RATE = 0.05  # of the rate at the start: where the cosine ends
 BATCH_SIZE = 256  # rows a step of `partial_fit`, as of `fit`
@@ -52,29 +62,28 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
     Args:
         n_clusters: number of clusters K, default 8; "auto" chooses one by prediction strength (`choice_`).
         recipe: "robust" (default) or "paper", presets of what is None below.
-        latent_dim: width of the code, default 10.
-        hidden: widths of the encoder's hidden layers; the decoder mirrors them.
+        latent_dim, hidden: width of the code, default 10; widths of the encoder's hidden layers, which the decoder
+            mirrors.
         network: of images: "dense", "conv" or "auto" (default).
         likelihood: of p(x|z): "auto" (default), "bernoulli", "gaussian", "counts", "zinb", or a `vade_tf.Likelihood`
             of your own or its name. By default a DataFrame gets one for each kind of its columns.
         encoder, decoder: networks of your own, functional Keras models, see `vade_tf.fit`; each fit trains a copy.
-        image_shape: (height, width) where rows are grey images, (height, width, 3) where they are in colour. Default:
-            None; X of three or four dimensions gives it itself. () says that rows are no images.
+        image_shape: (height, width) of grey images, (height, width, 3) of colour ones. Default: None; X of three or
+            four dimensions gives it itself. () says that rows are no images.
         column_transform: "power": the numbers of a DataFrame are brought nearer to a normal distribution; default None.
-        layer, genes: of an AnnData: the layer of the counts, default None, its X; and how many genes to keep, those
-            that vary most, default None, all.
+        layer, genes: of an AnnData: the layer of the counts, default its X; how many genes to keep, those that vary
+            most, default all.
         batch: of an AnnData that is fitted: column of its `obs` by which cells are not grouped (`model.origins`).
         feature_names: of a matrix of texts: the word of each feature, [D], as vectorizers give them; default None.
         hints: known group of each row, int [n], -1 where it is not known; default None. `fit` takes them, too.
-        batch_size: rows a step.
-        pretrain_epochs, epochs: of the autoencoder and of VaDE.
+        batch_size, pretrain_epochs, epochs: rows a step; epochs of the autoencoder and of VaDE.
         learning_rate: Adam's at the start of each phase, default 0.002.
         augment: how the encoder reads images in training: "digits" or "none".
         init: the start: "auto", "gmm", "kmeans" or "spectral"; a clusterer or mixture of scikit-learn; a function of
             the rows, or an array, of groups [n] or probabilities [n, K]. What is no name is not saved by `save`.
-        guide_epochs: epochs in which a cross-entropy holds each row to the start's probabilities.
+        guide_epochs, regroups: epochs in which a cross-entropy holds each row to the start's probabilities, and how
+            often a start on the code is recomputed during these.
         guide_weight: weight of that cross-entropy, and of hints, in the loss, default 20.
-        regroups: how often a start on the code is recomputed during these epochs.
         self_train_epochs: of images: epochs of a classifier of augmented images that sharpens the start; 0: none.
         validation_rows: rows set aside, without a gradient, to stop the autoencoder and measure the variance of p(x|z).
         contamination: share of the rows that are outliers, at most 0.5: those of the lowest density, and clusters no
@@ -94,11 +103,11 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
             `limits_`: log density of each cluster below which a row is an outlier, nats [K].
         weights_, means_, covariances_: pi [K]; mean and variances of each component in the code, [K, latent].
         history_: a dict an epoch of each phase: loss, terms of the bound, learning rate, seconds.
-        health_, remedies_: what is wrong with the result, and what was done about it in training, a sentence each. What
-            is wrong with the clusters is also given as a `ConvergenceWarning`.
+        health_, remedies_: what is wrong with the result, of clusters also a `ConvergenceWarning`, and what was done
+            about it in training; a sentence each.
         likelihood_: the name of p(x|z), "mixed" of the columns of a table.
-        schema_: of a DataFrame: what each column was taken for, `schema_.describe()` says it; else None.
-        genes_: of an AnnData: the names of the D genes that are read, text [D]; else None.
+        schema_, genes_: of a DataFrame what each column was taken for, `schema_.describe()` says it; of an AnnData the
+            names of the D genes that are read; else None.
         n_features_in_, feature_names_in_: as in scikit-learn.
 
     Example:
@@ -291,6 +300,27 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
         self.typicality_ = rankdata(np.where(np.isinf(self.limits_[groups]), -np.inf, density), "max") / len(groups)
         self.outlier_score_ = 1 - self.typicality_
         return np.where(density < self.limits_[groups], -1, groups)
+
+
+class Tasks(keras.callbacks.Callback):
+    """Tells scikit-learn's callbacks of a fit to X, and of each epoch of it; one that asks for it ends the phase."""
+
+    def __init__(self, clusterer: Any, X):
+        super().__init__()
+        self.clusterer, self.X = clusterer, X
+        self.whole = clusterer._init_callback_context(max_subtasks=None)
+        self.whole.call_on_fit_task_begin(estimator=clusterer, X=X)
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.task = self.whole.subcontext(task_name="epoch")
+        self.task.call_on_fit_task_begin(estimator=self.clusterer, X=self.X)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.task.call_on_fit_task_end(estimator=self.clusterer, X=self.X, metadata=dict(logs or {})):
+            self.model.stop_training = True
+
+    def finish(self) -> None:
+        self.whole.call_on_fit_task_end(estimator=self.clusterer, X=self.X)
 
 
 def translated(message: str) -> str:

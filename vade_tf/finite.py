@@ -12,15 +12,9 @@ MAX_ROWS_TOGETHER = 8192
 
 
 def finite_range(x, argument: str, holes: bool = False) -> tuple[float, float]:
-    """Smallest and largest value of rows; inf and -inf where all cells are missing.
+    """Smallest and largest value of rows [n, D], such as `data.rows.Rows`; inf and -inf where all cells are missing.
 
-    Args:
-        x: [n, D]: an array, rows in a file, or `data.rows.SparseRows`.
-        argument: what an error names.
-        holes: whether NaN is a missing cell.
-
-    Raises:
-        InputError: a value is no number, or not a finite one below 1e30: it names the first place.
+    With `holes` NaN is a missing cell. An InputError names the first value that is no finite number below 1e30.
     """
     low, high = math.inf, -math.inf
     for rows in spans(len(x), x.shape[1], MAX_ROWS_TOGETHER):

@@ -1,38 +1,28 @@
 """Pictures and a report of a fitted `VaDEClusterer`.
 
-Each picture is drawn on the axes `ax`, by default new ones, which are returned.
-
-    map(model, X)          the code of rows in two dimensions, by cluster; outliers are grey
-    confidence(model, X)   how sure the model is of its clusters
-    profile(model, X)      what sets each cluster of a table apart
-    samples(model)         of images: new ones of each cluster
-    training(model)        the bound, epoch by epoch
-    choice(model)          why there are so many clusters, where the fit has chosen
-    write_report(model, X, "report.html")    all of it on one page, with a card for each cluster
-
-They need matplotlib: pip install 'vade-tf[reports]'. A cluster has its colour in all of them and in the report.
+Each picture is drawn on the axes `ax`, by default new ones, which are returned. A cluster has its colour in all of them
+and in the report. They need matplotlib: pip install 'vade-tf[reports]'.
 """
 
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas
 from matplotlib.axes import Axes
 
 from vade_tf.contrast import compared
 from vade_tf.errors import InputError
 from vade_tf.estimator import VaDEClusterer
 from vade_tf.report import drawing, evaluation, figures, page
-from vade_tf.report.drawing import WIDTH, colour, png
+from vade_tf.report.drawing import WIDTH, colour
 from vade_tf.seeding import subset
 from vade_tf.storage import write_whole
 from vade_tf.training import device
 
 
 def map(model: VaDEClusterer, X, method: str = "pca", ax: Axes | None = None) -> Axes:
-    """The code of rows in two dimensions, coloured by cluster; of more than 3,000 rows a random subset.
+    """The code of rows in two dimensions, coloured by cluster, outliers grey; of more than 3,000 rows a random subset.
 
     Args:
         model: fitted.
@@ -113,29 +103,30 @@ def write_report(model: VaDEClusterer, X, path: str | Path, y=None) -> Path:
     """
     path, dataset, vade = Path(path), model._dataset(X, y), model.model_
     found = evaluation.findings(vade, dataset.x)
-    training: dict[str, Any] = {
+    phases = pandas.DataFrame(model.history_, columns=["phase", "seconds"]).groupby("phase", sort=False)["seconds"]
+    training = {
         "health": model.health_,
         "remedies": model.remedies_,
         "kind": model.kind_,
         "start": model.start_,
         "likelihood": model.likelihood_,
         "device": device.describe(),
-        "epochs": dict(Counter(row["phase"] for row in model.history_)),
-        "seconds": {},
+        "epochs": phases.size().to_dict(),
+        "seconds": phases.sum().to_dict(),
         "versions": {},
     }
-    for row in model.history_:
-        training["seconds"][row["phase"]] = training["seconds"].get(row["phase"], 0.0) + row["seconds"]
     result = {
-        **{"dataset": path.stem, "source": "memory", "model": "vade", "seen_in_training": None, "run": ""},
-        **{"health": model.health_, "choice": None if model.choice_ is None else vars(model.choice_)},
+        "dataset": path.stem,
+        "source": "memory",
+        "model": "vade",
+        "seen_in_training": None,
+        "choice": None if model.choice_ is None else vars(model.choice_),
         **evaluation.evaluate(vade, dataset, found),
     }
-    drawn = figures.draw(vade, dataset, found, result, model.history_)
-    pictures = [(name, figures.CAPTIONS[name], png(figure)) for name, figure in drawn.items()]
-    images = drawing.card_images(dataset, found.groups, result["clusters"], range(len(dataset.x)))
     settings = {name: value for name, value in model.get_params().items() if isinstance(value, str | int | float)}
-    text = page.page(result, settings, training, pictures, f"vade_tf.write_report(model, X, {str(path)!r})", images)
+    rows = range(len(dataset.x))
+    evaluated = evaluation.Evaluation(settings, vade, dataset, rows, found, training, model.history_, result)
+    text, _ = page.rendered(evaluated, f"vade_tf.write_report(model, X, {str(path)!r})")
     write_whole(path, text.encode())
     return path
 

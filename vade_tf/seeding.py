@@ -28,10 +28,7 @@ class Stream(enum.IntEnum):
 def fold(seed: int, *path: int) -> int:
     """The seed of the stream that `path` names, from 0 to 2^31 - 1: same seed and path, same number.
 
-    Args:
-        seed: of the fit, from 0 up.
-        path: numbers that say what the stream is for; different paths give independent streams, unless they differ by
-            zeros at their end alone.
+    Different paths give independent streams, unless they differ by zeros at their end alone.
     """
     return several(seed, 1, *path)[0]
 

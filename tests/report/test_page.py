@@ -13,7 +13,6 @@ from small_reports import HOSTILE, Outline, a_table, found_of
 
 from vade_tf.data.observations import build
 from vade_tf.report import cards, drawing, evaluation, figures, page
-from vade_tf.runs.config import TrainConfig
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -156,12 +155,11 @@ def test_no_figure_of_an_earlier_evaluation_stays(small_model, rng, result, tmp_
     """Rows are named by their places among all rows, also where images of the cards are looked up."""
     monkeypatch.setattr(figures, "draw", lambda *subject: {"code": Figure((1, 1))})
     model, data = small_model(), build(rng.uniform(size=(40, 12)).astype("f4"), None, "x", "memory")
-    run = SimpleNamespace(path=tmp_path, config=TrainConfig(data="x.npy", clusters=4))
     found = evaluation.posterior(model, data.x)
     (tmp_path / "figures").mkdir()
     for name in ("confusion.png", "code.png", "own.png"):
         (tmp_path / "figures" / name).write_bytes(b"old")
-    page.write(evaluation.Evaluation(run, model, data, range(40), found, TRAINING, [], result), tmp_path, "command")
+    page.write(evaluation.Evaluation({}, model, data, range(40), found, TRAINING, [], result), tmp_path, "command")
     assert sorted(file.name for file in (tmp_path / "figures").iterdir()) == ["code.png", "own.png"]
     assert (tmp_path / "figures" / "code.png").read_bytes().startswith(b"\x89PNG")
     assert "command" in (tmp_path / "report.html").read_text()

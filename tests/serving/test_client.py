@@ -51,7 +51,7 @@ def with_hole(x):
 OTHERS = {
     "another width": (lambda x: x[:, 1:], "numbers of shape"),
     "an infinite value": (lambda x: x / 0, "finite numbers below 1e30"),
-    "a hole": (with_hole, "finite numbers, as the model was trained without missing cells, got NaN in row 1"),
+    "a hole": (with_hole, "finite numbers below 1e30, got NaN at row 1, column 4"),
     "a table": (pandas.DataFrame, "an array, as the export has no schema of such rows"),
     "an AnnData": (anndata.AnnData, "an array, as the export has no schema of such rows"),
     "texts": (lambda x: TEXTS, "numbers of shape"),

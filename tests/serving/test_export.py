@@ -12,14 +12,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import oracles
 import pytest
 import tensorflow as tf
 from exported import assert_same, build, expected
-from scipy.special import logsumexp
 from tensorflow.core.protobuf import saved_model_pb2
 
 from vade_tf import VaDE
+from vade_tf.cli.main import main
 from vade_tf.errors import InputError
 from vade_tf.model import networks
 from vade_tf.serving.client import Served
@@ -50,20 +49,11 @@ def tensor_names(folder):
     }
 
 
-@pytest.mark.long
-def test_saved_model_cli_and_the_command_in_fresh_processes(model, asked, answers, tmp_path):
+def test_the_command_exports_the_file_of_a_model(model, asked, answers, tmp_path, capsys):
     model.save(tmp_path / "m.keras")
-    program = "import sys; from vade_tf.cli.main import main; sys.exit(main())"
-    command = [sys.executable, "-c", program, "export", str(tmp_path / "m.keras"), "--to", str(tmp_path / "v")]
-    done = subprocess.run([*command, "--version", "3"], capture_output=True, text=True, cwd=TESTS.parent, timeout=120)
-    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str(tmp_path / "v" / "3"), "")
-    np.save(tmp_path / "x.npy", asked["serving_default"]["x"])
-    cli = [str(Path(sys.executable).with_name("saved_model_cli")), "run", "--dir", str(tmp_path / "v" / "3")]
-    cli += ["--tag_set", "serve", "--signature_def", "serving_default", "--inputs", f"x={tmp_path / 'x.npy'}"]
-    done = subprocess.run([*cli, "--outdir", str(tmp_path / "out")], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-2000:]
-    got = {file.stem: np.load(file) for file in (tmp_path / "out").glob("*.npy")}
-    assert_same(got, answers["serving_default"])
+    assert main(["export", str(tmp_path / "m.keras"), "--to", str(tmp_path / "v"), "--version", "3"]) == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "v" / "3")
+    assert_same(Served(tmp_path / "v" / "3").classify(asked["serving_default"]["x"]), answers["serving_default"])
 
 
 OPENVINO = """
@@ -247,13 +237,6 @@ def test_networks_of_images_are_served_rows(tmp_path):
     np.testing.assert_allclose(served.reconstruct(x), expected(model, x)["reconstruct"]["x"], rtol=1e-5, atol=1e-5)
     assert served.score(x).shape == (7,)
     assert served.sample([0, 1]).shape == (2, 12)
-
-
-def test_density_is_the_mixture_of_scipy(model, served, asked):
-    x = asked["classify_bytes"]["x"]
-    log_pi, mu, log_sigma2 = (t.numpy().astype("f8") for t in model.prior.parameters)
-    want = [logsumexp(log_pi + oracles.log_normal(m, mu, np.exp(log_sigma2))) for m in model.encode(x)[0].numpy()]
-    np.testing.assert_allclose(served.classify(x)["density"], want, rtol=1e-5)
 
 
 def test_score_is_the_bound_and_does_not_depend_on_the_neighbours(model, folder, served, asked):

@@ -20,17 +20,9 @@ MAX_VALUES = 6  # of such a row
 def cards(
     model: keras.Model, dataset: Dataset, found: Assignments, numbers: Sequence[int] | np.ndarray | None = None
 ) -> list[dict]:
-    """A dict for each cluster, in their order.
+    """A dict for each cluster, as docs/guide/results.md defines it; arguments as `evaluation.evaluate`.
 
-    Args:
-        model: a trained VaDE, or another system.
-        dataset: the rows, [n, D], with labels or without.
-        found: what the model says about them.
-        numbers: what each row is called, [n]; default 0, 1, ...
-
-    Returns:
-        For each cluster: cluster, name, rows, share, pi, confidence, label, purity, features, typical, doubtful, as
-        docs/guide/results.md defines them. `features` is empty for images, whose pixels say little one by one.
+    `features` is empty for images, whose pixels say little one by one.
     """
     pi = np.exp(model.prior.parameters[0].numpy()) if isinstance(model, VaDE) else None
     n_clusters, groups, confidence = found.log_gamma.shape[1], found.groups, found.confidence
@@ -66,8 +58,7 @@ def cards(
 def distances(model: keras.Model, found: Assignments) -> np.ndarray:
     """Squared distance of each row's code from the middle of its cluster, [n]: the smallest is the most typical.
 
-    The middle is the mean of the component, and the unit its standard deviation in each dimension; for a system that
-    is no VaDE the middle is the mean code of the cluster's rows.
+    That is the mean of the component, in its standard deviations; of another system than VaDE the mean of the codes.
     """
     m, groups = found.m.astype(np.float64), found.groups
     if isinstance(model, VaDE):

@@ -1,9 +1,4 @@
-"""How every figure is drawn: one colour a cluster in the whole report, the look, the PNG, and sheets of images.
-
-The colours are the ten of Petroff (2021), which colour-blind people tell apart. Clusters that share a colour have
-different markers, and the number of a cluster stands beside its colour. Of a VaDE of images there are samples,
-reconstructions and outliers: a sheet with a line of images a cluster, or simply lines, in the data's own units.
-"""
+"""How every figure is drawn: one colour a cluster in the whole report, the look, the PNG, and sheets of images."""
 
 import io
 import math
@@ -17,15 +12,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vade_tf.contrast import members
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.rows import Rows
 from vade_tf.model.vade import VaDE
-from vade_tf.report.cards import members
 from vade_tf.seeding import subset
 from vade_tf.training.posterior import Posterior
 
-COLOURS = (
+COLOURS = (  # of Petroff (2021), which colour-blind people tell apart
     "#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd",
 )  # fmt: skip
 MARKERS = "o^sDvPX<>p"
@@ -122,15 +117,9 @@ def outliers(x: Rows, image_shape, found: Posterior, lines: int = 3, columns: in
 def card_images(
     dataset: Dataset, groups: np.ndarray, cards: list[dict], numbers: Sequence[int] | np.ndarray
 ) -> list[dict[str, bytes]] | None:
-    """For each card of `cards.cards` that has rows PNGs: the mean of all its rows, the typical and the doubtful ones.
+    """PNGs for each card that has rows: the mean of all, the typical and the doubtful ones; None: these are no images.
 
-    All have one scale, from the smallest to the largest value of the data. None where the rows are no images.
-
-    Args:
-        dataset: the rows, [n, D].
-        groups: the cluster of each, [n].
-        cards: of `cards.cards`.
-        numbers: what the cards call each row, ascending, [n].
+    All have one scale, from the smallest to the largest value of the data. `numbers` are as for `cards.cards`.
     """
     x, shape = dataset.x, dataset.image_shape
     if shape is None:
@@ -152,7 +141,7 @@ def card_images(
 
 def _strip(images: np.ndarray, shape: tuple[int, ...]) -> bytes:
     """Images [n, D] of values from 0 to 1, side by side as a PNG of a pixel a value."""
-    sheet = mosaic(images.reshape(-1, *shape).astype(np.float32), len(images))
+    sheet = mosaic(images.reshape(-1, *shape).astype(np.float32), len(images), gap_value=1.0)
     content = io.BytesIO()
     colours = np.clip(sheet if sheet.ndim == 3 else GREY(sheet), 0, 1)
     matplotlib.image.imsave(content, colours, format="png", origin="upper")
@@ -177,17 +166,10 @@ def _sheet(rows: np.ndarray, image_shape: tuple[int, ...], names: Sequence[str],
     return ax
 
 
-def mosaic(images: np.ndarray, columns: int | None = None, gap: int = 1, gap_value: float = 1.0) -> np.ndarray:
-    """Lay images [n, height, width] or [n, height, width, channels] out row by row, as one image.
-
-    Args:
-        columns: images side by side; default as many as make it about square.
-        gap, gap_value: pixels between two images; their value, and that of places without an image.
-    """
+def mosaic(images: np.ndarray, columns: int, gap_value: float) -> np.ndarray:
+    """Images [n, height, width] or with channels, n / `columns` lines of them as one image, a pixel between two."""
     n, height, width, *channels = images.shape
-    columns = columns or math.ceil(math.sqrt(n))
-    rows = math.ceil(n / columns)
-    sheet = np.full((rows * columns, height + gap, width + gap, *channels), gap_value, images.dtype)
-    sheet[:n, :height, :width] = images
-    sheet = sheet.reshape(rows, columns, height + gap, width + gap, *channels).swapaxes(1, 2)
-    return sheet.reshape(rows * (height + gap), columns * (width + gap), *channels)[: -gap or None, : -gap or None]
+    sheet = np.full((n, height + 1, width + 1, *channels), gap_value, images.dtype)
+    sheet[:, :height, :width] = images
+    sheet = sheet.reshape(-1, columns, height + 1, width + 1, *channels).swapaxes(1, 2)
+    return sheet.reshape(-1, columns * (width + 1), *channels)[:-1, :-1]

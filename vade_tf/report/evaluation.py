@@ -4,7 +4,7 @@ Knows no figure, no page and no phase of training, and never writes into a run f
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import keras
@@ -33,9 +33,16 @@ SCORES = ("acc", "nmi", "ari", "purity", "most_confident_acc", "homogeneity", "c
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A run, what it was evaluated on, and the figures: `result` is what `evaluate` returns and where it is from."""
+    """A fit, the rows it was evaluated on, and what was found.
 
-    run: Run
+    Attributes:
+        settings: of the fit, by name.
+        model, dataset, numbers, found: see `evaluate`.
+        training, history: metrics.json of the run, and the rows of its metrics.csv.
+        result: what `evaluate` returns, and where it is from.
+    """
+
+    settings: dict
     model: keras.Model
     dataset: Dataset
     numbers: Sequence[int] | np.ndarray
@@ -46,12 +53,7 @@ class Evaluation:
 
 
 def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name: None, **where) -> Evaluation:
-    """Load a finished run and evaluate it.
-
-    Args:
-        path: the run folder.
-        step: hears the name of each step as it begins; default: nobody does.
-        where: which rows, see `load_rows`; default: those it was trained on.
+    """Load a finished run and evaluate it on the rows that `load_rows` finds; `step` hears the name of each step.
 
     Raises:
         InputError: the run is not finished or damaged, or its data cannot be had.
@@ -67,7 +69,7 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
     step(f"encoding {len(rows):,} rows")
     found = findings(model, dataset.x)
     step("bounds, clusters and scores")
-    facts = {
+    result = {
         "run": str(path),
         "dataset": dataset.name,
         "source": dataset.source,
@@ -79,27 +81,15 @@ def evaluate_run(path: str | Path, *, step: Callable[[str], None] = lambda name:
         "remedies": training["remedies"],
         "choice": training.get("choice"),
         **({} if len(rows) == n else {"drawn_from": n}),
+        **evaluate(model, dataset, found, numbers=numbers),
     }
-    result = {**facts, **evaluate(model, dataset, found, numbers=numbers)}
-    return Evaluation(run, model, dataset, numbers, found, training, history, result)
+    return Evaluation(asdict(run.config), model, dataset, numbers, found, training, history, result)
 
 
 def load_rows(
-    run: Run,
-    model: keras.Model,
-    *,
-    data_dir: str | None = None,
-    data: str | None = None,
-    labels: str | None = None,
+    run: Run, model: keras.Model, *, data_dir: str | None = None, data: str | None = None, labels: str | None = None
 ) -> tuple[Dataset, int | None, Sequence[int] | np.ndarray]:
-    """The rows to evaluate a run on.
-
-    Args:
-        run: the run folder.
-        model: its model.
-        data_dir: where the named data set lies now; default: as in training.
-        data: own file instead of the run's data; takes the run's likelihood and scaling.
-        labels: labels of that file, see `data.files.load_file`.
+    """The rows to evaluate the model of a run on: those it was trained on, or those of a file with its labels.
 
     Returns:
         The rows, how many of them the run was trained on (None: not known), and their places, ascending, among all
@@ -132,17 +122,15 @@ def findings(model: keras.Model, x: Rows) -> Assignments:
 def evaluate(
     model: keras.Model, dataset: Dataset, found: Assignments, *, numbers: Sequence[int] | np.ndarray | None = None
 ) -> dict:
-    """All numbers of a model on a data set.
+    """All numbers of a model on a data set, as JSON can hold them, under the names of docs/guide/results.md.
+
+    Scores against labels are None without labels; what needs VaDE's bound is None for another system.
 
     Args:
         model: a trained VaDE, or another system.
-        dataset: rows, with labels or without.
+        dataset: rows, [n, D], with labels or without.
         found: `findings(model, dataset.x)`.
         numbers: what the result calls each row, ascending, [n]; default 0, 1, ...
-
-    Returns:
-        Numbers, lists and dicts that JSON can hold, under the names of docs/guide/results.md. Scores against labels are
-        None without labels; what needs VaDE's bound is None for another system.
     """
     groups, y = found.groups, dataset.y
     numbers = range(len(dataset.x)) if numbers is None else numbers

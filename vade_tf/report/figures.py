@@ -1,7 +1,6 @@
 """Figures of a fitted model and of its evaluation, drawn by matplotlib without a display; knows no training.
 
-A function draws on the axes `ax` and returns them; without `ax` it makes a figure of its own. `draw` gives the figures
-that suit a data set. A cluster has its colour from `drawing` in all of them.
+A function draws on the axes `ax` and returns them; without `ax` it makes a figure of its own.
 """
 
 from collections.abc import Sequence
@@ -29,7 +28,7 @@ from vade_tf.training.posterior import Assignments, Posterior
 
 MAX_CLUSTERS = 20  # in one picture: the largest
 MAP_ROWS = 3000  # in the map of the code
-METHODS = ("pca", "tsne", "umap")  # of a map
+METHODS = ("pca", "tsne", "umap")  # of a map; the last is of umap-learn
 CAPTIONS = {
     "samples": "New samples of each component of the mixture: p(x|z) with z from N(mu_c, sigma2_c). First column: the "
     "component's mean. At most the 20 largest clusters are shown.",
@@ -54,15 +53,7 @@ CAPTIONS = {
 def draw(
     model: keras.Model, dataset: Dataset, found: Assignments, result: dict, history: list[dict]
 ) -> dict[str, Figure]:
-    """The figures that suit a data set, by name.
-
-    Args:
-        model: a trained VaDE, or another system: what takes a bound or a decoder is left out.
-        dataset: the rows it was evaluated on.
-        found: `evaluation.findings` of them.
-        result: `evaluation.evaluate` of them.
-        history: rows of the run's metrics.csv, see `Run.load_rows`.
-    """
+    """The figures that suit a data set, by name; arguments as in `evaluation.Evaluation`."""
     n_clusters, shape, choice = found.log_gamma.shape[1], dataset.image_shape, result.get("choice")
     shown, drawn = largest(found.groups, n_clusters), dict[str, Axes]()
     if shape is None:
@@ -118,25 +109,19 @@ def features(apart: Contrast, shown: np.ndarray, each: int = 4, limit: int = 24,
 def code(found: Assignments, y: np.ndarray | None = None) -> Axes:
     """t-SNE of the codes of a random subset, by cluster and, where there are labels y, int [n], beside it by label."""
     rows = subset(len(found.m), MAP_ROWS, seed=0)
-    points = projected(found.m[rows], "tsne")
+    points, n_clusters = projected(found.m[rows], "tsne"), found.log_gamma.shape[1]
+    panels = [(found.groups, np.arange(n_clusters), f"coloured by cluster, {len(rows):,} rows")]
+    if y is not None:
+        panels.append((y, colours_of_labels(y, found.groups, n_clusters), "coloured by label"))
     figure = Figure((WIDTH, 6 if y is None else 4.2), layout="constrained")
-    by_cluster, *by_label = figure.subplots(1, 1 if y is None else 2, squeeze=False)[0]
-    clusters = np.arange(found.log_gamma.shape[1])
-    scatter(points, found.groups[rows], clusters, by_cluster, "t-SNE")
-    by_cluster.set(title=f"coloured by cluster, {len(rows):,} rows")
-    for ax in by_label:
-        assert y is not None
-        scatter(points, y[rows], colours_of_labels(y, found.groups, len(clusters)), ax, "t-SNE")
-        ax.set(title="coloured by label")
-    return by_cluster
+    axes = figure.subplots(1, len(panels), squeeze=False)[0]
+    for ax, (numbers, looks, title) in zip(axes, panels, strict=True):
+        scatter(points, numbers[rows], looks, ax, "t-SNE").set(title=title)
+    return axes[0]
 
 
 def projected(z: np.ndarray, method: str) -> np.ndarray:
-    """Codes [n, latent] in two dimensions, [n, 2], by "pca", "tsne" or "umap" (of umap-learn).
-
-    Raises:
-        InputError: another method.
-    """
+    """Codes [n, latent] in two dimensions, [n, 2], by one of METHODS; an InputError of another."""
     if method not in METHODS:
         raise InputError("method", f"one of {', '.join(METHODS)}", repr(method))
     z = z if z.shape[1] > 1 else np.repeat(z, 2, axis=1)

@@ -6,7 +6,6 @@ The page, report.html filled in by Jinja, stands alone: figures are inside it as
 import base64
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 import pandas
@@ -96,32 +95,32 @@ def _print(*parts: str | pandas.DataFrame) -> None:
 
 
 def write(evaluated: Evaluation, out: Path, command: str) -> Path:
-    """Write report.html and figures of one run into a folder, in place of those of an earlier report.
+    """Write report.html and the figures into a folder, in place of those of an earlier report; returns the page's path.
 
-    Args:
-        evaluated: the run.
-        out: the folder, which is there.
-        command: the command line that asked for it, which the page shows.
-
-    Returns:
-        The path of the page.
+    The command line that asked for it is shown on the page.
     """
-    from vade_tf.report import drawing, figures  # matplotlib, an extra that the tables on the terminal do without
+    from vade_tf.report.figures import CAPTIONS  # matplotlib, an extra that the tables on the terminal do without
 
-    result = evaluated.result
-    drawn = figures.draw(evaluated.model, evaluated.dataset, evaluated.found, result, evaluated.history)
-    pictures = {name: drawing.png(figure) for name, figure in drawn.items()}
-    groups = evaluated.found.groups
-    images = drawing.card_images(evaluated.dataset, groups, result["clusters"], evaluated.numbers)
-    captioned = [(name, figures.CAPTIONS[name], content) for name, content in pictures.items()]
-    text = page(result, asdict(evaluated.run.config), evaluated.training, captioned, command, images)
+    text, pictures = rendered(evaluated, command)
     write_whole(out / "report.html", text.encode())
     (out / "figures").mkdir(exist_ok=True)
-    for name in figures.CAPTIONS:  # those of other rows, not all of which are drawn now
+    for name in CAPTIONS:  # those of other rows, not all of which are drawn now
         (out / "figures" / f"{name}.png").unlink(missing_ok=True)
     for name, content in pictures.items():
         write_whole(out / "figures" / f"{name}.png", content)
     return out / "report.html"
+
+
+def rendered(evaluated: Evaluation, command: str) -> tuple[str, dict[str, bytes]]:
+    """The page of an evaluation, and its figures as PNGs by name."""
+    from vade_tf.report import drawing, figures
+
+    dataset, found, result = evaluated.dataset, evaluated.found, evaluated.result
+    drawn = figures.draw(evaluated.model, dataset, found, result, evaluated.history)
+    pictures = {name: drawing.png(figure) for name, figure in drawn.items()}
+    images = drawing.card_images(dataset, found.groups, result["clusters"], evaluated.numbers)
+    captioned = [(name, figures.CAPTIONS[name], content) for name, content in pictures.items()]
+    return page(result, evaluated.settings, evaluated.training, captioned, command, images), pictures
 
 
 def write_comparison(results: dict[str, dict], out: Path) -> Path:
@@ -141,15 +140,9 @@ def page(
     command: str,
     images: Sequence[dict[str, bytes]] | None = None,
 ) -> str:
-    """The report as one self-contained HTML page.
+    """The report as one self-contained HTML page: results, settings and training as in `Evaluation`.
 
-    Args:
-        result: of `evaluation.evaluate_run`.
-        settings: the run's config.json.
-        training: the run's metrics.json.
-        pictures: (name, caption, PNG) of the figures, in their order.
-        command: the command line that asked for it.
-        images: PNGs for the cards, see `drawing.card_images`.
+    Pictures are (name, caption, PNG), in their order; images those of `drawing.card_images`.
     """
     cards = sorted(result["clusters"], key=lambda card: -card["rows"])[:MAX_CARDS]
     facts = {

@@ -10,10 +10,11 @@ import tensorflow as tf
 from vade_tf.data.cells import Genes, is_annotated
 from vade_tf.data.dataset import Coded
 from vade_tf.data.files import schema_in
+from vade_tf.data.rows import SparseRows
 from vade_tf.data.schema import Schema, as_frame
 from vade_tf.data.texts import Texts, texts_of
 from vade_tf.errors import InputError, warn_units
-from vade_tf.finite import MAX_VALUE
+from vade_tf.finite import finite_range
 from vade_tf.model.prior import check_clusters
 from vade_tf.serving.export import SCHEMA
 
@@ -46,6 +47,8 @@ class Served:
         self.schema = schema_in(path / SCHEMA) if (path / SCHEMA).exists() else None
         if not {"serving_default", "encode", "reconstruct", "score", "generate"} <= set(self.signatures):
             raise InputError("path", "an export of a VaDE", f"{path} with the signatures {sorted(self.signatures)}")
+        of_holes = np.full((1, self._width("serving_default")), np.nan)
+        self._takes_missing = self._block("serving_default", of_holes)["cluster"][0] >= 0
 
     def classify(self, x) -> dict[str, np.ndarray]:
         """x [n, D] -> cluster [n], probabilities [n, K], confidence (the highest of them) [n], density log p(z) [n]."""
@@ -84,47 +87,21 @@ class Served:
         return answer["x"].numpy()
 
     def _rows(self, name: str, x) -> dict[str, np.ndarray]:
-        width = self.signatures[name].structured_input_signature[1]["x"].shape[1]
-        x = features(x, self.schema, width)
-        missing = np.isnan(x.sum(axis=1, dtype=np.float64))
-        if missing.any():
-            row = int(missing.argmax())
-            if self._block("serving_default", x[row : row + 1])["cluster"][0] < 0:
-                expected = "finite numbers, as the model was trained without missing cells"
-                raise InputError("x", expected, f"NaN in row {row}", "drop or impute such rows")
-        parts = [self._block(name, x[i : i + ROWS_A_CALL]) for i in range(0, max(x.shape[0], 1), ROWS_A_CALL)]
+        """What a signature answers to an array, also of images, a sparse matrix, or what `schema` codes, [n, D]."""
+        x, width = _encoded(as_frame(x), self.schema), self._width(name)
+        x = SparseRows(x) if scipy.sparse.issparse(x) else np.asarray(x)
+        x = x.reshape(len(x), -1) if len(x.shape) > 2 and x.size else x  # images, as `VaDE.predict` takes them
+        if x.dtype.kind not in "biuf" or x.shape[1:] != (width,):
+            raise InputError("x", f"numbers of shape (n, {width})", f"{x.dtype} of shape {x.shape}")
+        finite_range(x, "x", self._takes_missing)
+        parts = [self._block(name, x[i : i + ROWS_A_CALL]) for i in range(0, max(len(x), 1), ROWS_A_CALL)]
         return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
-    def _block(self, name: str, x) -> dict[str, np.ndarray]:
-        rows = x if isinstance(x, np.ndarray) else x.toarray()
+    def _width(self, name: str) -> int:
+        return self.signatures[name].structured_input_signature[1]["x"].shape[1]
+
+    def _block(self, name: str, rows: np.ndarray) -> dict[str, np.ndarray]:
         return {key: value.numpy() for key, value in self.signatures[name](x=tf.constant(rows, tf.float32)).items()}
-
-
-def features(x, schema: Coded | None, width: int) -> np.ndarray | scipy.sparse.csr_array:
-    """Rows -> features that an exported graph can be given, NaN where cells are missing.
-
-    Args:
-        x: an array, also of images, or a sparse matrix, [n, D]; or what the rows of the training came from: the table,
-            the AnnData or the texts.
-        schema: how these were coded.
-        width: D.
-
-    Returns:
-        [n, D], sparse where x is or texts are.
-
-    Raises:
-        InputError: other rows, or values that are infinite or beyond 1e30.
-    """
-    x = _encoded(as_frame(x), schema)
-    x = scipy.sparse.csr_array(x) if scipy.sparse.issparse(x) else np.asarray(x)
-    x = x.reshape(len(x), -1) if x.ndim > 2 and x.size else x  # images, as `VaDE.predict` takes them
-    if x.dtype.kind not in "biuf" or x.ndim != 2 or x.shape[1] != width:
-        raise InputError("x", f"numbers of shape (n, {width})", f"{x.dtype} of shape {x.shape}")
-    x = x.astype(np.float32) if x.dtype == np.float16 else x  # in which 1e30 is a number
-    numbers = x if isinstance(x, np.ndarray) else x.data
-    if not ((np.abs(numbers) <= MAX_VALUE) | np.isnan(numbers)).all():
-        raise InputError("x", "finite numbers below 1e30", "others", "drop or impute such rows")
-    return x
 
 
 def _encoded(x, schema: Coded | None):
@@ -132,11 +109,11 @@ def _encoded(x, schema: Coded | None):
     table = isinstance(x, pandas.DataFrame)
     if isinstance(schema, Texts) and not scipy.sparse.issparse(x) and np.asarray(x).dtype.kind not in "biuf":
         encoded = schema.encode(texts_of(x[schema.column] if table else pandas.Series(x, dtype=object)))
-        warn_units(schema.unknown(encoded), 5)
+        warn_units(schema.unknown(encoded), 4)
         return encoded
     if isinstance(schema, Schema) and table:
         encoded, notes = schema.encode(x)
-        warn_units(notes, 5)
+        warn_units(notes, 4)
         return encoded
     if isinstance(schema, Genes) and (table or is_annotated(x)):
         return schema.of_table(x, "x") if table else schema.encode(x, "x")

@@ -1,12 +1,11 @@
 """The columns of a table -> features [n, D] by TensorFlow alone, as their schema codes them.
 
-Numbers are float64, truth values bool, dates and levels that are texts string, each [n]. A missing cell is NaN, or "".
-A text that is no level is a missing cell or, where the schema has one, the level for the rest. In the name of a column
-all but letters, digits and _ is written as _.
+docs/guide/serving.md says in which form a program sends them.
 """
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 
 import numpy as np
 import tensorflow as tf
@@ -20,8 +19,8 @@ DIRECTIVE = re.compile(r"%[A-Za-z]")
 ISO_PATTERN = "([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})(?:[ T]([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?.*)?"
 
 
-def coder(schema: Schema) -> tuple[dict[str, tf.TensorSpec], Callable[[dict[str, tf.Tensor]], tf.Tensor], list] | None:
-    """What columns a graph takes, the function that codes them, and the tables that it looks levels up in.
+def coder(schema: Schema) -> tuple[dict[str, tf.TensorSpec], Callable[[dict[str, tf.Tensor]], tf.Tensor]] | None:
+    """What columns a graph takes, and the function that codes them.
 
     None where a graph cannot read the dates in the form they are written in, or tell the names of columns apart.
     """
@@ -29,45 +28,36 @@ def coder(schema: Schema) -> tuple[dict[str, tf.TensorSpec], Callable[[dict[str,
     if len(set(names)) < len(names) or not all(map(_readable, schema.columns)):
         return None
     of_columns = [_of_dates(column) if column.kind == "date" else _of_column(column) for column in schema.columns]
-    specs = {name: tf.TensorSpec([None], dtype, name) for name, (dtype, *_) in zip(names, of_columns, strict=True)}
+    specs = {name: tf.TensorSpec([None], dtype, name) for name, (dtype, _) in zip(names, of_columns, strict=True)}
 
     def encode(columns: dict[str, tf.Tensor]) -> tf.Tensor:
-        parts = [code(columns[name]) for name, (_, code, _) in zip(specs, of_columns, strict=True)]
+        parts = [code(columns[name]) for name, (_, code) in zip(specs, of_columns, strict=True)]
         return tf.cast(tf.concat(parts, axis=1), tf.float32)
 
-    return specs, encode, [table for _, _, tables in of_columns for table in tables]
+    return specs, encode
 
 
 def _of_column(column: Column):
-    """(type of the cells, function of cells [n] to features float64 [n, width], tables)."""
+    """(type of the cells, function of cells [n] to features float64 [n, width])."""
     if column.kind == "number":
-        return tf.float64, lambda cells: _powered(cells - column.offset, column)[:, None], []
+        return tf.float64, lambda cells: _powered(cells - column.offset, column)[:, None]
     rest, levels = len(column.levels) - 1 if column.rest else -1, column.levels[: len(column.levels) - column.rest]
     if column.has_texts:
-        keys = tf.constant([key_of(level, True) for level in levels])
-        numbers = tf.lookup.KeyValueTensorInitializer(keys, tf.range(len(levels), dtype=tf.int64))
-        table = tf.lookup.StaticHashTable(numbers, rest)
-
-        def of_texts(cells):
-            cells = tf.strings.strip(cells)
-            return _coded(tf.where(cells == "", tf.constant(-1, tf.int64), table.lookup(cells)), column)
-
-        return tf.string, of_texts, [table]
-    known = tf.constant([float(level) for level in levels], tf.float64)
+        known = tf.constant([key_of(level, True) for level in levels])
+    else:
+        known = tf.constant([float(level) for level in levels], tf.float64)
 
     def code(cells):
-        same = tf.cast(cells, tf.float64)[:, None] == known
+        cells = tf.strings.strip(cells) if column.has_texts else tf.cast(cells, tf.float64)
+        missing = cells == "" if column.has_texts else tf.math.is_nan(cells)
+        same = cells[:, None] == known
         found = tf.where(tf.reduce_any(same, axis=1), tf.argmax(tf.cast(same, tf.int8), axis=1), rest)
-        return _coded(tf.where(tf.math.is_nan(tf.cast(cells, tf.float64)), tf.constant(-1, tf.int64), found), column)
+        codes = tf.where(missing, tf.constant(-1, tf.int64), found)  # of levels
+        if column.kind != "category":
+            return tf.where(codes < 0, NAN, tf.cast(codes, tf.float64))[:, None]
+        return tf.where(codes[:, None] < 0, NAN, tf.one_hot(codes, column.width, dtype=tf.float64))
 
-    return (tf.bool if all(isinstance(level, bool) for level in levels) else tf.float64), code, []
-
-
-def _coded(codes: tf.Tensor, column: Column) -> tf.Tensor:
-    """Numbers of levels [n], -1 where a cell is missing, as features."""
-    if column.kind != "category":
-        return tf.where(codes < 0, NAN, tf.cast(codes, tf.float64))[:, None]
-    return tf.where(codes[:, None] < 0, NAN, tf.one_hot(codes, column.width, dtype=tf.float64))
+    return (tf.bool if all(isinstance(level, bool) for level in levels) else known.dtype), code
 
 
 def _powered(v: tf.Tensor, column: Column) -> tf.Tensor:
@@ -94,14 +84,15 @@ def _readable(column: Column) -> bool:
 def _of_dates(column: Column):
     """As `_of_column`: texts as days since 1970-01-01 less the offset; NaN where they are written otherwise."""
     form, names = column.form or ISO, _directives(column)
-    pattern = ISO_PATTERN
+    pattern, example = ISO_PATTERN, "2000-01-01"  # which stands where none can be read
     if form != ISO:
+        example = datetime(2000, 1, 1).strftime(form)
         pattern = "".join(DIRECTIVES.get(part, re.escape(part)) for part in re.split(r"(%[A-Za-z])", form))
 
     def code(cells):
         cells = tf.strings.strip(cells)
         readable = tf.strings.regex_full_match(cells, pattern)
-        cells = tf.where(readable, cells, tf.constant(_example(form)))
+        cells = tf.where(readable, cells, tf.constant(example))
         parts = {
             name: tf.strings.to_number(tf.strings.regex_replace(cells, f"^{pattern}$", rf"0\{place}"), tf.float64)
             for place, name in enumerate(names, start=1)
@@ -110,14 +101,7 @@ def _of_dates(column: Column):
         days = _days(parts["%Y"], parts["%m"], parts["%d"]) + time
         return tf.where(readable, days - column.offset, NAN)[:, None]
 
-    return tf.string, code, []
-
-
-def _example(form: str) -> str:
-    """A date of a form, which stands where none can be read."""
-    if form == ISO:
-        return "2000-01-01"
-    return re.sub("%[A-Za-z]", lambda found: "2000" if found[0] == "%Y" else "1", form)
+    return tf.string, code
 
 
 def _days(year: tf.Tensor, month: tf.Tensor, day: tf.Tensor) -> tf.Tensor:

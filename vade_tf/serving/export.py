@@ -1,18 +1,6 @@
 """A trained VaDE as a SavedModel that other programs load: no Python, no code of this package.
 
-`export(load("runs/mnist"), "models/vade", version=3)` writes models/vade/3, the layout TensorFlow Serving watches. A
-version appears whole or not at all, and none is ever overwritten. It answers (docs/guide/serving.md shows how to ask):
-
-    serving_default   x float32 [n, D]           -> cluster (-1: not readable), probabilities, confidence, density
-    classify_bytes    x uint8 [n, D]             -> the same, a quarter of the bytes on the wire
-    encode            x float32 [n, D]           -> mean, log_variance of q(z|x)
-    reconstruct       x float32 [n, D]           -> x, the mean of p(x|z = mean)
-    score             x float32 [n, D]           -> elbo
-    generate          cluster int64 [n], seed    -> x, one new observation each
-    columns           of a table: each column [n] by its name -> as serving_default
-
-x are raw features, as in training: the scaling is inside. Of a table they are what its schema makes of it. A row's
-answer depends on that row alone, never on its neighbours, so a server may put requests together as it likes.
+docs/guide/serving.md lists its signatures. A row's answer depends on that row alone: a server may batch as it likes.
 """
 
 import json
@@ -43,6 +31,8 @@ def export(
     model: VaDE, to: str | Path, version: int = 1, schema: Coded | None = None, format: str = "saved_model"
 ) -> Path:
     """Write a model as version `version` under the folder `to`, in float32 whatever precision it was trained in.
+
+    The version appears whole or not at all, and none is ever overwritten.
 
     Args:
         model: a `VaDE`, such as `vade_tf.load("runs/mnist")` returns.
@@ -86,11 +76,7 @@ def export(
 
 
 def in_onnx(classify, n_features: int) -> bytes:
-    """The signature serving_default as a model of ONNX: x float32 [n, D] -> its outputs by their names.
-
-    Raises:
-        InputError: tf2onnx is not installed.
-    """
+    """The signature serving_default as a model of ONNX."""
     try:
         import tf2onnx
     except ImportError as error:
@@ -101,14 +87,9 @@ def in_onnx(classify, n_features: int) -> bytes:
 
 
 def build_signatures(model: VaDE, schema: Coded | None = None) -> tuple[tf.Module, dict]:
-    """The module to save and its signatures.
+    """A module that holds the weights of a VaDE in float32, and {signature name: concrete function}.
 
-    Args:
-        model: a VaDE that computes in float32.
-        schema: how its rows were coded; that of a table adds `columns`.
-
-    Returns:
-        A module that holds the weights, and {signature name: concrete function}.
+    The schema of a table adds `columns`. x are raw features, as in training: the scaling is inside.
     """
     n_features, latent_dim = model.n_features, model.prior.latent_dim
     fills = model.likelihood.takes_missing and networks.fills(model.encoder)
@@ -132,16 +113,6 @@ def build_signatures(model: VaDE, schema: Coded | None = None) -> tuple[tf.Modul
             "density": tf.where(known, tf.reduce_logsumexp(log_joint, axis=-1), math.nan),
         }
 
-    def encode(x):
-        m, log_s2 = model.encode(x)
-        return {"mean": m, "log_variance": log_s2}
-
-    def reconstruct(x):
-        return {"x": model.decode(model.encode(x)[0])}
-
-    def score(x):
-        return {"elbo": tf.where(whole(x), model.elbo(x), math.nan)}
-
     def generate(cluster, seed):
         n = tf.shape(cluster)[0]
         number = tf.where(tf.size(seed) == 1, tf.range(n, dtype=tf.int64), tf.zeros(n, tf.int64))
@@ -157,20 +128,19 @@ def build_signatures(model: VaDE, schema: Coded | None = None) -> tuple[tf.Modul
     rows, byte_rows = ([None, n_features], tf.float32), ([None, n_features], tf.uint8)
     module = tf.Module()
     module.weights = [weight.value for weight in model.weights]
-    more = {}
-    if isinstance(schema, Schema) and (coder := columns.coder(schema)) is not None:
-        specs, code, module.tables = coder
-        of_table = tf.function(lambda **cells: classify(code(cells)), autograph=False)
-        more["columns"] = of_table.get_concrete_function(**specs)
-    return module, {
-        **more,
+    signatures = {
         "serving_default": concrete(classify, x=rows),
         "classify_bytes": concrete(classify, x=byte_rows),
-        "encode": concrete(encode, x=rows),
-        "reconstruct": concrete(reconstruct, x=rows),
-        "score": concrete(score, x=rows),
+        "encode": concrete(lambda x: dict(zip(("mean", "log_variance"), model.encode(x), strict=True)), x=rows),
+        "reconstruct": concrete(lambda x: {"x": model.decode(model.encode(x)[0])}, x=rows),
+        "score": concrete(lambda x: {"elbo": tf.where(whole(x), model.elbo(x), math.nan)}, x=rows),
         "generate": concrete(generate, cluster=([None], tf.int64), seed=(None, tf.int64)),
     }
+    if isinstance(schema, Schema) and (coder := columns.coder(schema)) is not None:
+        specs, code = coder
+        of_table = tf.function(lambda **cells: classify(code(cells)), autograph=False)
+        signatures["columns"] = of_table.get_concrete_function(**specs)
+    return module, signatures
 
 
 def in_float32(model):
