@@ -253,14 +253,3 @@ def test_no_cell_is_filled_with_other():
     x = schema.encode(table)[0]
     x[:, -1] = 9
     assert "other" not in set(filled(table.mask(table == "w7"), schema, x)["v"])
-
-
-def test_cells_of_a_text_file_stay_as_they_are_written():
-    """Digit for digit; what is filled in is text as well."""
-    written = pandas.DataFrame({"a": ["1.50", "", "0003"], "b": ["yes", "no", ""], "note": ["x", "NA", ""]})
-    table = pandas.DataFrame({"a": [1.5, None, 3], "b": ["yes", "no", None], "note": ["x", None, None]})
-    schema = Schema.infer(pandas.DataFrame({"a": [1.5, 2, 3], "b": ["yes", "no", "yes"]}))
-    found = filled(table, schema, np.array([[1.0, 0], [2.25, 0], [3, 1]]), written)
-    assert found["a"].tolist() == ["1.50", "2.25", "0003"]
-    assert found["b"].tolist() == ["yes", "no", "yes"]
-    assert found["note"].tolist() == ["x", "NA", ""]

@@ -11,8 +11,7 @@ import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.columns import ISO, KINDS, Column, is_texts, listed, shown, without_missing
-from vade_tf.data.inference import infer
+from vade_tf.data.columns import ISO, KINDS, Column, infer, is_texts, listed, shown, without_missing
 from vade_tf.errors import InputError, warn_units
 
 
@@ -31,13 +30,10 @@ class Schema:
 
     @classmethod
     def infer(cls, frame: pandas.DataFrame, argument: str = "x", transform: str | None = None) -> "Schema":
-        """The schema of a table.
-
-        Two values, but for dates, are 0 and 1; texts are categories of at most 100 levels; ordered categories their
-        rank; dates days. Columns that are empty, constant, an index, an identifier or different texts are left out.
+        """The schema of a table, [n, any number of columns], by the rules of `columns.infer`.
 
         Args:
-            frame: the table, [n, any number of columns].
+            frame: the table.
             argument: what an error names.
             transform: "power": numbers are brought nearer to a normal distribution, see `Column.power`; None: not.
 
@@ -76,10 +72,7 @@ class Schema:
 
     @property
     def blocks(self) -> tuple[tuple[str, int], ...]:
-        """The families of the features, in their order: (("gaussian", 9), ("bernoulli", 1), ("categorical", 3)).
-
-        Neighbours of one family are one block, but each category is one of its own. Widths add up to D.
-        """
+        """(("gaussian", 9), ("bernoulli", 1), ("categorical", 3)): neighbours of a family are one, but for categories."""
         found: list[tuple[str, int]] = []
         for column in self.columns:
             if found and found[-1][0] == column.block != "categorical":
@@ -94,15 +87,14 @@ class Schema:
         return {place.start: str(column.name) for column, place in self._places() if column.kind == "number"}
 
     def _places(self) -> list[tuple[Column, slice]]:
-        """The columns with the places of their features."""
         ends = np.cumsum([column.width for column in self.columns]).tolist()
         return [(c, slice(end - c.width, end)) for c, end in zip(self.columns, ends, strict=True)]
 
     def encode(self, frame: pandas.DataFrame, argument: str = "x") -> tuple[np.ndarray, list[str]]:
-        """Rows of a table, its columns in any order -> features; and notes of what is ignored, missing or unknown.
+        """Rows of a table, columns in any order -> x, float32 [n, D], NaN in all of a missing cell; and notes on cells.
 
-        Returns:
-            x, float32 [n, D], NaN in all features of a missing cell; and sentences.
+        Raises:
+            InputError: a column is not there, or a cell is none of its kind.
         """
         frame = as_frame(frame)
         names = named(frame, argument)
@@ -124,11 +116,7 @@ class Schema:
         return [f"columns that training did not have are ignored: {listed(extra)}"] if extra else []
 
     def decode(self, x: np.ndarray) -> pandas.DataFrame:
-        """Features -> rows in the names, units and categories that came in: [n, D] -> a table of n rows.
-
-        The level of a category is the one with the largest value, a boolean is the second of its values from 0.5 on, a
-        rank is rounded. NaN gives a missing cell.
-        """
+        """Features [n, D] -> a table of n rows in the names, units and categories that came in, see `Column.decode`."""
         if np.ndim(x) != 2 or np.shape(x)[1] != len(self.features):
             raise InputError("x", f"rows of {len(self.features)} features", f"shape {np.shape(x)}")
         return pandas.DataFrame({column.name: column.decode(x[:, place]) for column, place in self._places()})
@@ -151,7 +139,6 @@ class Schema:
         return [*lines, *(f"{what}: {listed(names)}" for what, names in said.items())]
 
     def to_dict(self) -> dict:
-        """The schema as JSON can hold it; `from_dict` reads it."""
         columns = [asdict(column) for column in self.columns]
         return {"form": "table", "columns": columns, "dropped": list(self.dropped.items())}
 
@@ -206,21 +193,18 @@ def coded_frame(frame, argument: str, counts: bool, transform: str | None) -> tu
     return x, schema
 
 
-def filled(
-    table: pandas.DataFrame, schema: Schema, x: np.ndarray, written: pandas.DataFrame | None = None
-) -> pandas.DataFrame:
+def filled(table: pandas.DataFrame, schema: Schema, x: np.ndarray) -> pandas.DataFrame:
     """A table with its missing cells filled in; every other cell stays as it came, as do types that can hold it.
 
     Args:
         table: rows [n, any columns], among them those of the schema.
         schema: of the columns to fill.
         x: what goes there, features [n, D], see `Schema.decode`; no cell is filled with "other".
-        written: the same cells as the texts that a file has, which the result then has; None: there is none.
     """
     x = np.array(x, np.float64)
     x[:, [place.stop - 1 for column, place in schema._places() if column.rest]] = -np.inf
     means = schema.decode(x).set_axis(table.index)
-    whole = (table if written is None else written).copy(deep=False)
+    whole = table.copy(deep=False)
     places = {str(name): place for place, name in enumerate(table.columns)}
     for column in schema.columns:
         place = places[str(column.name)]
@@ -228,12 +212,9 @@ def filled(
         empty = cells.isna()
         if not empty.any():
             continue
-        if column.kind == "date" and (written is not None or is_texts(cells)):
+        if column.kind == "date" and is_texts(cells):
             found = _as_written(column, means[column.name], types.infer_dtype(cells, skipna=True) == "date")
-        if written is not None:
-            whole.isetitem(place, written.iloc[:, place].where(~empty, found.map(str)))
-            continue
-        if isinstance(cells.dtype, pandas.CategoricalDtype):
+        elif isinstance(cells.dtype, pandas.CategoricalDtype):
             own = {str(level): level for level in cells.dtype.categories}
             found = found.map(lambda level, own=own: own.get(str(level), level))
         elif getattr(cells.dtype, "tz", None):
