@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from vade_tf.data import pipeline
 from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.observations import observe
-from vade_tf.data.pipeline import Shuffle
+from vade_tf.data.pipeline import Slices
 from vade_tf.data.rows import FileRows, SparseRows
 from vade_tf.errors import InputError
 from vade_tf.training import recipe
@@ -134,8 +134,7 @@ def test_every_pass_has_every_row_once_in_runs_of_the_file(n, batch, row_bytes, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "SHARD_BYTES", 1000)
         patch.setattr(pipeline, "BUFFER_BYTES", 8000)
-        shuffle = Shuffle(n, row_bytes, batch, seed)
-        found = [list(shuffle.buffers(number)) for number in (0, 1, 0)]
+        found = [list(pipeline.buffers(n, row_bytes, batch, seed, number)) for number in (0, 1, 0)]
         for buffers in found:
             rows = np.concatenate([rows for rows, _ in buffers])
             np.testing.assert_array_equal(np.sort(rows), np.arange(n))
@@ -159,10 +158,10 @@ def test_a_device_reads_its_slices_of_the_batches_and_no_more(n, lots, of, seed)
         patch.setattr(pipeline, "SHARD_BYTES", 5)
         patch.setattr(pipeline, "BUFFER_BYTES", 100)
         patch.setattr(pipeline, "MAX_LOTS", lots)
-        shuffle, slices = Shuffle(n, 1, 24, seed), []
-        whole = [rows[batch[0]] for rows, picks in shuffle.buffers(2) for batch in picks]
+        slices = []
+        whole = [rows[batch[0]] for rows, picks in pipeline.buffers(n, 1, 24, seed, 2) for batch in picks]
         for first in range(0, of, 2):
-            buffers = list(shuffle.buffers(2, range(first, first + 2), of))
+            buffers = list(pipeline.buffers(n, 1, 24, seed, 2, Slices(range(first, first + 2), of)))
             slices.append([rows[batch] for rows, picks in buffers for batch in picks])
             share = 2 / of if math.gcd(24, lots) % of == 0 else 1
             assert sum(len(rows) for rows, _ in buffers) == (n - n % 24) * share + n % 24

@@ -8,6 +8,7 @@ import pytest
 from small_tables import NUMBERS, many, written
 
 from vade_tf.data import parquet, rows, tables
+from vade_tf.data.columns import Column
 from vade_tf.data.files import load_file
 from vade_tf.data.rows import FileRows
 from vade_tf.data.schema import Schema
@@ -78,7 +79,8 @@ def test_a_dialect_is_that_of_pandas(tmp_path, content, dialect, expected):
 
 def test_names_and_labels_are_what_is_written_whatever_they_say(tmp_path):
     file = tmp_path / written(tmp_path, "id,kind,a,b\n007,NA,1,01\n 8,None,2,1\n,x,NA,\n")
-    found = read_text(file, Dialect(), as_written=["id", "kind", "not there"], levels=["b", "kind"])
+    schema = Schema(tuple(Column(name, "boolean", ("01", "1")) for name in ("b", "kind")), {})
+    found = read_text(file, Dialect(), schema, ["id", "kind", "not there"])
     assert found["id"].tolist() == ["007", "8", ""]
     assert found["kind"].tolist() == ["NA", "None", "x"]
     assert found["b"].tolist()[:2] == ["01", "1"]

@@ -4,7 +4,7 @@ Every map is a pure function of a seed, and that of a row does not depend on how
 """
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -14,30 +14,20 @@ SHIFT = 1 / 14  # of height and width either way: two pixels of 28
 ZOOM = 0.1  # share either way
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """How images are moved.
+class Augmentation(NamedTuple):
+    """How images are moved."""
 
-    Attributes:
-        image_shape: (height, width), or (height, width, channels).
-        paper: what lies outside of them, a number or one a channel.
-    """
-
-    image_shape: tuple[int, ...]
-    paper: float | np.ndarray = 0.0
+    image_shape: tuple[int, ...]  # (height, width), or (height, width, channels)
+    paper: float | np.ndarray = 0.0  # what lies outside of them, a number or one a channel
 
 
 def augment(x: tf.Tensor, how: Augmentation, seed, number=0, of: int = 1) -> tf.Tensor:
     """A random affine map of each image, bilinear. Long images are rotated less: a strip would leave its frame.
 
     Args:
-        x: images, [batch, height * width * channels], uint8 or float32.
-        how: they are moved.
+        x: images, [batch, height * width * channels], uint8, which are rounded, or float32.
         seed: two integers; same seed, same maps.
         number, of: number of the slice of a batch that the rows are, and of all slices; a row has the map of the batch.
-
-    Returns:
-        Rows of the same shape and type; bytes are rounded.
     """
     size = tf.shape(x)[0]
     u = tf.random.stateless_uniform((of * size, 4), seed, minval=-1.0, maxval=1.0)

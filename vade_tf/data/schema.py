@@ -29,13 +29,16 @@ class Schema:
     dropped: dict[str | int, str]
 
     @classmethod
-    def infer(cls, frame: pandas.DataFrame, argument: str = "x", transform: str | None = None) -> "Schema":
+    def infer(
+        cls, frame: pandas.DataFrame, argument: str = "x", transform: str | None = None, counts: bool = False
+    ) -> "Schema":
         """The schema of a table, [n, any number of columns], by the rules of `columns.infer`.
 
         Args:
             frame: the table.
             argument: what an error names.
             transform: "power": numbers are brought nearer to a normal distribution, see `Column.power`; None: not.
+            counts: whether the columns that are used are numbers, as they are.
 
         Raises:
             InputError: no rows, a name twice, no column of use, or an unknown transform.
@@ -50,7 +53,9 @@ class Schema:
             reasons = "; ".join(f"{shown(name)}: {reason}" for name, reason in list(dropped.items())[:3])
             expected = "a column of numbers or categories that differ from row to row"
             raise InputError(argument, expected, f"none ({reasons})", "texts are clustered by text")
-        if transform == "power":
+        if counts:
+            columns = tuple(Column(column.name, "number") for column in columns)
+        elif transform == "power":
             columns = tuple(column.with_power(cells[column.name]) for column in columns)
         return cls(columns, dropped)
 
@@ -59,20 +64,14 @@ class Schema:
         """A schema that takes every column as a number, as it is."""
         return cls(tuple(Column(name, "number") for name in named(frame, argument)), {})
 
-    @classmethod
-    def counted(cls, frame: pandas.DataFrame, argument: str = "x") -> "Schema":
-        """`numbers`, but for the columns that `infer` leaves out."""
-        found = cls.infer(frame, argument)
-        return cls(tuple(Column(column.name, "number") for column in found.columns), found.dropped)
-
     @property
     def features(self) -> list[str]:
-        """Names of the D features: "age", "colour=red"."""
+        """ "age", "colour=red"."""
         return [feature for column in self.columns for feature in column.features]
 
     @property
     def blocks(self) -> tuple[tuple[str, int], ...]:
-        """(("gaussian", 9), ("bernoulli", 1), ("categorical", 3)): neighbours of a family are one, but for categories."""
+        """(("gaussian", 9), ("bernoulli", 1), ("categorical", 3)): neighbours are one, but for categories."""
         found: list[tuple[str, int]] = []
         for column in self.columns:
             if found and found[-1][0] == column.block != "categorical":
@@ -144,7 +143,6 @@ class Schema:
 
     @classmethod
     def from_dict(cls, values: dict) -> "Schema":
-        """The schema whose `to_dict` gave these values; KeyError, TypeError or ValueError where none has them."""
         columns = []
         for each in values["columns"]:
             known: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in dict(each).items()}
@@ -187,7 +185,7 @@ def in_polars(frame: pandas.DataFrame):
 def coded_frame(frame, argument: str, counts: bool, transform: str | None) -> tuple[np.ndarray, Schema]:
     """A table of pandas, Polars or Arrow as features [n, D], and their schema; with `counts` numbers as they are."""
     frame = as_frame(frame)
-    schema = Schema.counted(frame, argument) if counts else Schema.infer(frame, argument, transform)
+    schema = Schema.infer(frame, argument, transform, counts)
     x, notes = schema.encode(frame, argument)
     warn_units(notes, 5)
     return x, schema

@@ -57,8 +57,8 @@ def load(file: Path, asked: dict, declared, schema: Coded | None, in_file: bool,
 
     Args:
         file: of a kind of TEXTS, or .parquet.
-        asked: what it is told of the columns: {"labels", "columns", "drop", "id", "text", "transform", "dialect"}.
-        declared, schema, in_file: as for `files.load_file`.
+        asked: of the arguments of `files.load_file`: labels, columns, drop, id, text, transform, dialect.
+        declared, schema, in_file: as there.
         about: what else `observations.build` is told: {"name", "source", "likelihood"}.
 
     Raises:
@@ -73,7 +73,7 @@ def load(file: Path, asked: dict, declared, schema: Coded | None, in_file: bool,
         table = source.sampled()
     else:
         as_written = [name for name in others.values() if name is not None and name not in own]
-        table = read_like(file, asked["dialect"], schema, as_written)
+        table = read_text(file, asked["dialect"] or Dialect(), schema, as_written)
     reasons = _left_out(table, columns, drop, others, file)
 
     def whole(name: str) -> pandas.Series:  # of a column of which only some rows may have been read
@@ -93,10 +93,8 @@ def load(file: Path, asked: dict, declared, schema: Coded | None, in_file: bool,
     if schema is None:
         if declared:
             schema = Schema.numbers(x, "data")
-        elif about["likelihood"] in COUNTS:
-            schema = Schema.counted(x, "data")
         else:
-            schema = Schema.infer(x, "data", asked["transform"])
+            schema = Schema.infer(x, "data", asked["transform"], about["likelihood"] in COUNTS)
         schema = replace(schema, dropped={**schema.dropped, **(source.dropped if source else {}), **reasons})
         notes = schema.describe()
     if source is not None and (in_file or len(x) < len(source) or stays_in_file(len(x), len(schema.features), "f4")):
@@ -111,7 +109,7 @@ def load(file: Path, asked: dict, declared, schema: Coded | None, in_file: bool,
 
 
 def ending(file: Path) -> str:
-    """What a file's name says that it is: ".csv", ".csv.gz", ..."""
+    """The ending of a file's name: ".csv", ".csv.gz", ..."""
     last = file.suffix.lower()
     return Path(file.stem).suffix.lower() + last if last == ".gz" else last
 
@@ -119,7 +117,7 @@ def ending(file: Path) -> str:
 def read_text(
     file: Path,
     dialect: Dialect,
-    levels: Collection[str] = (),
+    schema: Coded | None = None,
     as_written: Collection[str] = (),
     rows: int | None = None,
 ) -> pandas.DataFrame:
@@ -127,7 +125,7 @@ def read_text(
 
     Args:
         file, dialect: the file, and how it is written.
-        levels: names of columns that hold texts, even if all look like numbers.
+        schema: its columns that held texts hold texts, even if all look like numbers.
         as_written: names of columns whose cells stay the texts they are, whatever they say.
         rows: how many to read; None: all.
     """
@@ -143,7 +141,8 @@ def read_text(
     pairs = [pair.partition("=") for pair in names_in(dialect.dtype, "dtype")]
     if any(not kind for _, _, kind in pairs):
         raise InputError("dtype", "columns and their types, as in zip=str,year=category", repr(dialect.dtype))
-    kinds = dict.fromkeys(levels, str) | {name: {"str": "category"}.get(kind, kind) for name, _, kind in pairs}
+    texts = [str(c.name) for c in schema.columns if c.has_texts] if isinstance(schema, Schema) else ()
+    kinds = dict.fromkeys(texts, str) | {name: {"str": "category"}.get(kind, kind) for name, _, kind in pairs}
     table = pandas.read_csv(
         file,
         decimal=dialect.decimal,
@@ -156,12 +155,6 @@ def read_text(
     if isinstance(table.index, pandas.RangeIndex):
         return table
     return table.reset_index(names="Unnamed: 0")  # rows of one more cell than the header, which names them
-
-
-def read_like(file: Path, dialect: Dialect | None, schema: Coded | None, as_written: list[str]) -> pandas.DataFrame:
-    """A text file's table, in which columns that held texts in the training hold texts. Args: as `read_text`."""
-    columns = schema.columns if isinstance(schema, Schema) else ()
-    return read_text(file, dialect or Dialect(), [str(c.name) for c in columns if c.has_texts], as_written)
 
 
 def separator(file: Path, decimal: str = ".") -> str:
@@ -198,7 +191,6 @@ def parquet_table(file: Path, columns: list[str] | None = None, also: Collection
 
 
 def column_names(file: Path, dialect: Dialect) -> list[str]:
-    """The names of the columns of a table's file."""
     if ending(file) == ".parquet":
         return parquet_table(file).columns
     return list(map(str, read_text(file, dialect, rows=0)))

@@ -51,12 +51,10 @@ class Texts:
 
     @property
     def features(self) -> list[str]:
-        """The words."""
         return list(self.words)
 
     @property
     def blocks(self) -> tuple[tuple[str, int], ...]:
-        """One block of numbers."""
         return (("gaussian", len(self.words)),)
 
     def encode(self, texts: Iterable[str]) -> scipy.sparse.csr_array:
@@ -72,30 +70,20 @@ class Texts:
         return [f"{said}: their cluster and density say nothing"] if rows.size else []
 
     def describe(self) -> list[str]:
-        """Where the texts stand, and what became of them."""
         where = f"column {self.column[:40]!r}" if self.column else "each line"
         shared = f"that at least {MIN_TEXTS} and at most {MAX_SHARE:.0%} of the texts have"
         return [f"{where} is a text: TF-IDF of its {len(self.words):,} most frequent words {shared}"]
 
     def to_dict(self) -> dict:
-        """What JSON holds of it."""
         return {"form": "texts", "column": self.column, "words": list(self.words), "idf": list(self.idf)}
 
     @classmethod
     def from_dict(cls, values: dict) -> "Texts":
-        """The words whose `to_dict` gave these values."""
         return cls(str(values["column"]), tuple(map(str, values["words"])), tuple(map(float, values["idf"])))
 
 
 def load_texts(texts: pandas.Series, column: str, y, schema, about: dict) -> Dataset:
-    """The data set of texts.
-
-    Args:
-        texts: cells of any type, [n]; a missing one is a text without words.
-        column: of a table that holds them; "": they are lines of a file.
-        y, about: labels, and what else `observations.build` is told.
-        schema: the `Texts` that new rows are coded by; None: they are the first.
-    """
+    """The data set of texts [n], cells of any type, a missing one without words; arguments as of `tables.load`."""
     if texts.empty:
         raise InputError("data", "texts", f"none in {about['source']}")
     if not isinstance(schema, Texts | None):
