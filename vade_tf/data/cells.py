@@ -22,17 +22,11 @@ MAX_NUMBERS_TOGETHER = 2**22  # that are made dense or looked at
 
 @dataclass(frozen=True)
 class Genes:
-    """The genes that are read, in the order of their features; found again by their names.
+    """The genes that are read, in the order of their features; found again by their names."""
 
-    Attributes:
-        names: of the D genes, all different.
-        layer: the layer of an AnnData that holds the numbers; "": its X.
-        counted: whether these are counts, all genes together (`are_counts`); None: it is not known.
-    """
-
-    names: tuple[str, ...]
-    layer: str = ""
-    counted: bool | None = None
+    names: tuple[str, ...]  # of the D genes, all different
+    layer: str = ""  # of an AnnData that holds the numbers; "": its X
+    counted: bool | None = None  # whether the numbers of all genes together are counts; None: it is not known
 
     @classmethod
     def infer(cls, cells: Any, layer: str | None = None, limit: int | None = None, argument: str = "data") -> "Genes":

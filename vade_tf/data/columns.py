@@ -14,6 +14,7 @@ from pandas.api import types
 from scipy import special
 
 from vade_tf.errors import InputError
+from vade_tf.finite import MAX_VALUE
 
 KINDS = {
     "number": "a number each",
@@ -27,7 +28,6 @@ MISSING = {  # those of pandas, and "?"
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"),
     *("NULL", "NaN", "None", "n/a", "nan", "null", "?"),
 }
-MAX_VALUE = 1e30  # float32 cannot square more
 MIN_POWER_BASE = 1e-12  # what a model draws may lie beyond all that a power reaches
 MICROSECONDS_PER_DAY = 86_400_000_000
 MAX_LISTED = 8  # names or values that a message has
@@ -71,7 +71,7 @@ class Column:
     rest: bool = False
 
     def __post_init__(self):
-        """Raises ValueError where no column is like this, for it may come from a file."""
+        # it may come from a damaged file
         scalars = (self.name, *self.levels)
         if not all(isinstance(each, str | int | float) for each in scalars) or not np.isfinite(self.offset):
             raise ValueError(f"expected names and levels that are texts or numbers, got {scalars}")
@@ -80,12 +80,10 @@ class Column:
 
     @property
     def width(self) -> int:
-        """Number of its features."""
         return len(self.levels) if self.kind == "category" else 1
 
     @property
     def features(self) -> list[str]:
-        """Names of its features."""
         return [f"{self.name}={level}" for level in self.levels] if self.kind == "category" else [str(self.name)]
 
     @property

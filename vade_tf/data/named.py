@@ -6,15 +6,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Named:
-    """A data set known by name; docs/guide/data.md is the table of all, `public_sets.LOADERS` makes them.
+    """A data set known by name; docs/guide/data.md is the table of all, `public_sets.LOADERS` makes them."""
 
-    Attributes:
-        clusters: number of its classes.
-        paper: settings in which `recipe="paper"` differs for it from that recipe on MNIST.
-    """
-
-    clusters: int
-    paper: Mapping = field(default_factory=dict)
+    clusters: int  # number of its classes
+    paper: Mapping = field(default_factory=dict)  # settings of `recipe="paper"` where they differ from those on MNIST
 
 
 # The settings are those of `config_init` in the authors' code (github.com/slim1017/VaDE, VaDE.py). HHAR differs in its

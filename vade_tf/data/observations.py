@@ -24,17 +24,14 @@ R = TypeVar("R", bound=Observations)
 
 
 def build(
-    x,
-    y,
-    name: str,
-    source: str,
-    likelihood: str = "auto",
-    image_shape=None,
-    standardise: bool = True,
-    schema: Coded | None = None,
-    **more,
+    x, y, name: str, source: str, likelihood: str = "auto", image_shape=None, standardise=True, schema=None, **more
 ) -> Dataset:
-    """A data set of raw rows and, perhaps, their labels; arguments as of `observe`, `number_labels` and `Dataset`.
+    """A data set of raw rows and, perhaps, their labels.
+
+    Args:
+        x, likelihood, image_shape, standardise, schema: as for `observe`.
+        y: labels, as for `number_labels`.
+        more: origins, notice and ids; these, name and source as in `Dataset`.
 
     Raises:
         InputError: as for `observe`, or y is not one label a row.

@@ -17,16 +17,11 @@ from vade_tf.errors import InputError, warn_units
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns that are used, in the order of their features, and why others are not.
-
-    Attributes:
-        columns: those that are used, at least one.
-        dropped: name -> reason, of the others.
-    """
+    """The columns that are used, in the order of their features, and why others are not."""
 
     kind: ClassVar[str] = "table"
-    columns: tuple[Column, ...]
-    dropped: dict[str | int, str]
+    columns: tuple[Column, ...]  # at least one
+    dropped: dict[str | int, str]  # name -> reason
 
     @classmethod
     def infer(

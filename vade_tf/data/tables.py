@@ -30,25 +30,16 @@ SEPARATORS = "\t;|, "  # the first of several that might do is taken
 
 
 class Dialect(NamedTuple):
-    """How a text file is written, as `pandas.read_csv` takes it; fields are those of `TrainConfig`.
+    """How a text file is written, as `pandas.read_csv` takes it; fields are those of `TrainConfig`."""
 
-    Attributes:
-        sep: what separates cells; None: `csv.Sniffer` finds it.
-        decimal: the decimal point.
-        header: number of the line with the names of the columns, counted from 0, or "none": there is none.
-        na_values: texts that mean a missing cell besides the usual ones, with commas between them.
-        dtype: types of columns, as in "zip=str,year=category".
-    """
-
-    sep: str | None = None
+    sep: str | None = None  # default: `csv.Sniffer` finds it
     decimal: str = "."
-    header: str = "0"
-    na_values: str | None = None
-    dtype: str | None = None
+    header: str = "0"  # number of the line with the names of the columns, counted from 0, or "none": there is none
+    na_values: str | None = None  # texts that mean a missing cell besides the usual ones, with commas between them
+    dtype: str | None = None  # types of columns, as in "zip=str,year=category"
 
     @classmethod
     def of(cls, config) -> "Dialect":
-        """The fields of this name of a configuration."""
         return cls(*(getattr(config, name) for name in cls._fields))
 
 

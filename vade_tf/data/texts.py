@@ -22,17 +22,11 @@ MIN_TEXTS = 2  # that a word must be in
 
 @dataclass(frozen=True)
 class Texts:
-    """The words that count and their weights: 1 + log(count) times idf, every text of length 1.
-
-    Attributes:
-        column: of a table that holds the texts; "": each line of a file is one.
-        words: the features, D of them.
-        idf: the weight of each.
-    """
+    """The words that count and their weights: 1 + log(count) times idf, every text of length 1."""
 
     kind: ClassVar[str] = "texts"
-    column: str
-    words: tuple[str, ...]
+    column: str  # of a table that holds the texts; "": each line of a file is one
+    words: tuple[str, ...]  # the features, D of them
     idf: tuple[float, ...]
 
     @classmethod
