@@ -81,10 +81,9 @@ def test_new_rows_in_another_order_with_more_columns(mixed):
         schema.encode(mixed.drop(columns="old"), "data")
 
 
-def test_a_schema_survives_json(mixed):
-    for transform in (None, "power"):
-        schema = Schema.infer(mixed, transform=transform)
-        assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
+def test_powers_survive_json(mixed):
+    schema = Schema.infer(mixed, transform="power")
+    assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
 
 
 @pytest.mark.parametrize(

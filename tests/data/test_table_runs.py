@@ -96,17 +96,6 @@ def fitted(features):
     return VaDEClusterer(n_clusters=2, random_state=0, **small).fit(features)
 
 
-def test_samples_and_decoded_codes_are_rows_of_the_frame(fitted, features):
-    drawn, _ = fitted.sample(50, random_state=0)
-    decoded = fitted.inverse_transform(fitted.transform(features))
-    for table, n in ((drawn, 50), (decoded, 80)):
-        assert list(table) == ["age", "ill", "colour"]
-        assert len(table) == n
-        assert set(table["colour"]) <= {"red", "green", "blue"}
-        assert table["ill"].dtype == bool
-        assert table["age"].between(0, 120).all()
-
-
 def test_new_frames_are_checked_against_the_schema(fitted, features):
     odd = features.head(4).assign(colour=["red", "pink", "blue", "green"])
     with pytest.raises(ValueError, match="feature names should match"):
