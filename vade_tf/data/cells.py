@@ -3,7 +3,7 @@
 import reprlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas
@@ -24,6 +24,7 @@ MAX_NUMBERS_TOGETHER = 2**22  # that are made dense or looked at
 class Genes:
     """The genes that are read, in the order of their features; found again by their names."""
 
+    blocks: ClassVar[tuple] = ()
     names: tuple[str, ...]  # of the D genes, all different
     layer: str = ""  # of an AnnData that holds the numbers; "": its X
     counted: bool | None = None  # whether the numbers of all genes together are counts; None: it is not known
@@ -49,10 +50,6 @@ class Genes:
     @property
     def features(self) -> list[str]:
         return list(self.names)
-
-    @property
-    def blocks(self) -> tuple[tuple[str, int], ...]:
-        return ()
 
     @property
     def kind(self) -> str:
@@ -99,16 +96,7 @@ def read(file: Path) -> Any:
 
 
 def load(cells: Any, schema: Coded | None, asked: dict, about: dict) -> Dataset:
-    """The cells of a file; genes that are called alike get names of their own.
-
-    Args:
-        cells: the AnnData that it holds.
-        schema, asked: of the arguments of `files.load_file`; asked: labels, layer, genes, batch.
-        about: what else `observations.build` is told: {"name", "source", "likelihood"}.
-
-    Raises:
-        InputError: the file does not hold what is asked for, or its cells cannot be coded as `schema` says.
-    """
+    """The cells of a file; genes that are called alike get names of their own. Arguments as of `tables.load`."""
     cells.var_names_make_unique()
     y = None if asked["labels"] is None else _obs_column(cells, asked["labels"], "labels")
     found = Genes.infer(cells, asked["layer"], asked["genes"]) if schema is None else schema

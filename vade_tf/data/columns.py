@@ -46,29 +46,16 @@ Level = str | int | float | bool
 
 @dataclass(frozen=True)
 class Column:
-    """What a column holds, and how it is coded.
+    """What a column holds, see KINDS: a category is one feature of 0 and 1 for each level, all else one feature."""
 
-    Attributes:
-        name: as in the table: a text, or a whole number.
-        kind: "number" and "ordered" (the rank) are one feature each, "date" one in days, "boolean" one of 0 and 1,
-            "category" one feature of 0 and 1 for each level.
-        levels: of an ordered, category or boolean column, in the order of their codes; else ().
-        missing: number of cells without a value when it was inferred.
-        power: (lambda, mean, standard deviation) of the transform of Yeo and Johnson (2000), as scikit-learn's
-            `PowerTransformer` fits them to numbers; None: they are as they are.
-        offset: what is taken away from a number, or from a date in days since 1970-01-01.
-        form: the format of dates that came as texts, as `pandas.to_datetime` takes it; else "".
-        rest: whether the last level of a category stands for all that are not listed.
-    """
-
-    name: str | int
+    name: str | int  # as in the table: a text, or a whole number
     kind: str
-    levels: tuple[Level, ...] = ()
-    missing: int = 0
-    power: tuple[float, ...] | None = None
-    offset: float = 0.0
-    form: str = ""
-    rest: bool = False
+    levels: tuple[Level, ...] = ()  # of an ordered, category or boolean column, in the order of their codes
+    missing: int = 0  # number of cells without a value when it was inferred
+    power: tuple[float, ...] | None = None  # (lambda, mean, standard deviation) of Yeo and Johnson's transform (2000)
+    offset: float = 0.0  # what is taken away from a number, or from a date in days since 1970-01-01
+    form: str = ""  # the format of dates that came as texts, as `pandas.to_datetime` takes it
+    rest: bool = False  # whether the last level of a category stands for all that are not listed
 
     def __post_init__(self):
         # it may come from a damaged file
@@ -195,19 +182,17 @@ def infer(name: str | int, values: pandas.Series, argument: str) -> Column | str
         return f"an identifier: {len(found):,} different values in {held:,} rows"
     if v is not None and (np.abs(v) > MAX_VALUE).any():
         raise InputError(argument, f"finite numbers below 1e30 in column {name!r}", repr(np.nanmax(np.abs(v))))
-    if len(found) == 2 and v is not None:
+    texts = [value.strip() for value in found if isinstance(value, str)]
+    form = date_form(texts) if len(texts) == len(found) and v is None and not named else ""
+    if v is None and (form or types.infer_dtype(found, skipna=True) in ("date", "datetime", "datetime64")):
+        days = read_dates(values, form or ISO)
+        return Column(name, "date", missing=missing, offset=float(np.nanmedian(days)), form=form)
+    if len(found) == 2:
         return Column(name, "boolean", _in_order(found), missing)
     if v is not None:
         v = v[~np.isnan(v)]
         near = np.spacing(np.float32(np.abs(v).max())) > MAX_ROUNDING * v.std()  # times in milliseconds, say
         return Column(name, "number", missing=missing, offset=float(np.median(v)) if near else 0.0)
-    texts = [value.strip() for value in found if isinstance(value, str)]
-    form = date_form(texts) if len(texts) == len(found) and not named else ""
-    if form or types.infer_dtype(found, skipna=True) in ("date", "datetime", "datetime64"):
-        days = read_dates(values, form or ISO)
-        return Column(name, "date", missing=missing, offset=float(np.nanmedian(days)), form=form)
-    if len(found) == 2:
-        return Column(name, "boolean", _in_order(found), missing)
     if len(found) > max(MANY_TEXTS, held / 2):
         return f"{len(found):,} different {'categories' if named else 'texts'} in {held:,} rows"
     if len(found) <= MAX_LEVELS:

@@ -48,10 +48,9 @@ class ImageForm:
 
 
 def read_folder(folder: Path, known: ImageForm | None) -> tuple[np.ndarray, np.ndarray, ImageForm]:
-    """The images of a folder and the folders in it, in the order of their names.
+    """The images of a folder and the folders in it, in the order of their names, but for what is hidden.
 
     Args:
-        folder: its hidden files and folders, and files of other endings, are left out.
         known: size and channels to bring them to; None: the median height and width, and grey where all are grey.
 
     Returns:

