@@ -107,14 +107,6 @@ def test_new_frames_are_checked_against_the_schema(fitted, features):
     np.testing.assert_array_equal(np.isnan(rows).any(axis=1), [False, True, False, False])
 
 
-def test_a_saved_clusterer_keeps_the_schema(fitted, features, tmp_path):
-    fitted.save(tmp_path / "t.vade")
-    again = VaDEClusterer.load(tmp_path / "t.vade")
-    assert again.schema_ == fitted.schema_
-    np.testing.assert_array_equal(again.predict_proba(features), fitted.predict_proba(features))
-    pandas.testing.assert_frame_equal(again.sample(5, random_state=1)[0], fitted.sample(5, random_state=1)[0])
-
-
 def test_an_export_takes_the_table_itself(run, frame, tmp_path):
     folder, _ = run
     schema, model = vade_tf.load_schema(folder), load(folder)

@@ -99,12 +99,9 @@ class Column:
         codes = np.array([*of_found, -1])[numbers]
         unseen = [value for value, code in zip(found, of_found, strict=True) if code < 0]
         note = f"values of {self.name!r} that training did not see are taken as missing: {listed(unseen)}"
-        if self.kind != "category":
-            coded = np.where(codes < 0, np.nan, codes)[:, None]
-        else:
-            coded = np.eye(self.width + 1, self.width, dtype=np.float32)[codes]
-            coded[codes < 0] = np.nan
-        return coded.astype(np.float32), note if unseen else ""
+        own = np.eye(self.width) if self.kind == "category" else np.arange(len(self.levels))[:, None]
+        coded = np.vstack([own, np.full(self.width, np.nan)]).astype(np.float32)  # the last row is a missing cell's
+        return coded[codes], note if unseen else ""
 
     def decode(self, x: np.ndarray) -> pandas.Series:
         """Features [n, width] -> cells [n] in the units and categories that came in; NaN gives a missing cell.

@@ -55,18 +55,12 @@ def load_file(
         labels: for scoring: a column of a table or of an .h5ad's obs, an array of an .npz or .h5, or a .npy file
             beside others, or "folders": those images lie in. Default: "y" or "Y" of an .npz or .h5 if it is there.
         likelihood: see `observations.observe`.
-        columns, drop: names of the columns of a table to use or to leave out, with commas between them. Default: all.
-        id: the column that names the rows.
-        text: the column that holds texts, which are then all that is used; "lines": each line of a `.txt` is one.
-        transform: of the numbers of a table, see `schema.Schema.infer`.
-        layer: layer of an .h5ad that holds the numbers. Default: its X.
-        genes: of an .h5ad, keep so many genes, those that vary most (`cells.variable`). Default: all.
-        batch: column of an .h5ad's obs that says which experiment, donor or lane each cell comes from. Default: none.
+        columns, drop, id, text, transform, layer, genes, batch: of tables and of cells, see `runs.config.TrainConfig`.
         schema: how the rows of a run were coded, which these then are as well; default: found here.
         in_file: rows that can be read from their file, or from a copy of it, are, though they would fit in memory.
         image_shape: of the images that a run was trained on, which these have to have.
         declared: the shape of images that the rows of an array, or all columns of a table, are said to be, and to which
-            those of a folder are brought; () says that rows are none. Default: it is seen by their values.
+            those of a folder are brought; () says that rows are none. Default: it is seen by their form.
         dialect: how a table's text file is written.
 
     Raises:

@@ -122,7 +122,7 @@ class SparseRows(_Lazy):
 
 
 class TableRows(_Lazy):
-    """Features [n, D], float32, of a table such as `ParquetTable`, coded as they are read: `x[start:stop]`, `x[::step]`.
+    """Features [n, D], float32, of a table like `ParquetTable`, coded as they are read: `x[start:stop]`, `x[::step]`.
 
     `report` is given notes on the cells of a block, each once, and no more than MAX_NOTES.
     """

@@ -5,6 +5,7 @@ Knows no file and no model; every rule reads the values alone, never a label.
 
 from collections import Counter
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any, ClassVar
 
 import numpy as np
@@ -61,18 +62,16 @@ class Schema:
 
     @property
     def features(self) -> list[str]:
-        """ "age", "colour=red"."""
+        """Names of the D features: "age", "colour=red"."""
         return [feature for column in self.columns for feature in column.features]
 
     @property
     def blocks(self) -> tuple[tuple[str, int], ...]:
-        """(("gaussian", 9), ("bernoulli", 1), ("categorical", 3)): neighbours are one, but for categories."""
+        """Families and widths, (("gaussian", 9), ("categorical", 3)): neighbours are one block, but for categories."""
         found: list[tuple[str, int]] = []
-        for column in self.columns:
-            if found and found[-1][0] == column.block != "categorical":
-                found[-1] = (column.block, found[-1][1] + column.width)
-            else:
-                found.append((column.block, column.width))
+        for block, columns in groupby(self.columns, lambda column: column.block):
+            widths = [column.width for column in columns]
+            found += [(block, width) for width in (widths if block == "categorical" else [sum(widths)])]
         return tuple(found)
 
     @property

@@ -106,11 +106,7 @@ def ending(file: Path) -> str:
 
 
 def read_text(
-    file: Path,
-    dialect: Dialect,
-    schema: Coded | None = None,
-    as_written: Collection[str] = (),
-    rows: int | None = None,
+    file: Path, dialect: Dialect, schema: Coded | None = None, as_written: Collection[str] = (), rows: int | None = None
 ) -> pandas.DataFrame:
     """The table of a text file in UTF-8.
 
