@@ -31,7 +31,6 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import observations, pipeline
-from vade_tf.data.augmentation import Augmentation
 from vade_tf.model import choice, networks
 from vade_tf.model.networks import FusedAdam
 from vade_tf.training import autoencoder, build, device, loop
@@ -71,7 +70,7 @@ def our_phase(phase: str, rows: int, batch_size: int, precision: str):
     else:
         trained, hints = model, np.arange(rows, dtype=np.int32) % 10
         trained.compile(FusedAdam(1e-4))
-    moved = Augmentation((28, 28)) if phase == "fit" else None
+    moved = pipeline.Augmentation((28, 28)) if phase == "fit" else None
     batches = pipeline.training_batches(
         dataset.x, batch_size, 0, range(1), beside=[] if hints is None else [hints], augmentation=moved
     )

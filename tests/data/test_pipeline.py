@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vade_tf.data import pipeline
-from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.observations import observe
-from vade_tf.data.pipeline import Shuffle
+from vade_tf.data.pipeline import Augmentation, Slices
 from vade_tf.data.rows import FileRows, SparseRows
 from vade_tf.errors import InputError
 from vade_tf.training import recipe
@@ -103,17 +102,6 @@ def test_the_maps_of_images_and_the_noise_of_a_step_share_no_random_numbers(monk
     assert len({first for first, _ in seeds}) == 1
 
 
-def test_sparse_rows_are_let_go_with_their_batches(rng):
-    """TensorFlow keeps the function that reads them until the process ends."""
-    x = SparseRows(scipy.sparse.csr_array(rng.poisson(0.3, (30, 20)).astype("f4")))
-    seen = weakref.ref(x)
-    for batches in (pipeline.training_batches(x, 8, 0, range(1)), pipeline.ordered_batches(x, 8)):
-        assert sum(len(batch) for batch in batches.as_numpy_iterator()) == 30
-    del x, batches
-    gc.collect()
-    assert seen() is None
-
-
 SMALL = {"hidden": (8,), "latent_dim": 2, "precision": "float32", "batch_size": 32, "pretrain_epochs": 2, "epochs": 2}
 
 
@@ -134,8 +122,7 @@ def test_every_pass_has_every_row_once_in_runs_of_the_file(n, batch, row_bytes, 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "SHARD_BYTES", 1000)
         patch.setattr(pipeline, "BUFFER_BYTES", 8000)
-        shuffle = Shuffle(n, row_bytes, batch, seed)
-        found = [list(shuffle.buffers(number)) for number in (0, 1, 0)]
+        found = [list(pipeline.buffers(n, row_bytes, batch, seed, number)) for number in (0, 1, 0)]
         for buffers in found:
             rows = np.concatenate([rows for rows, _ in buffers])
             np.testing.assert_array_equal(np.sort(rows), np.arange(n))
@@ -159,10 +146,10 @@ def test_a_device_reads_its_slices_of_the_batches_and_no_more(n, lots, of, seed)
         patch.setattr(pipeline, "SHARD_BYTES", 5)
         patch.setattr(pipeline, "BUFFER_BYTES", 100)
         patch.setattr(pipeline, "MAX_LOTS", lots)
-        shuffle, slices = Shuffle(n, 1, 24, seed), []
-        whole = [rows[batch[0]] for rows, picks in shuffle.buffers(2) for batch in picks]
+        slices = []
+        whole = [rows[batch[0]] for rows, picks in pipeline.buffers(n, 1, 24, seed, 2) for batch in picks]
         for first in range(0, of, 2):
-            buffers = list(shuffle.buffers(2, range(first, first + 2), of))
+            buffers = list(pipeline.buffers(n, 1, 24, seed, 2, Slices(range(first, first + 2), of)))
             slices.append([rows[batch] for rows, picks in buffers for batch in picks])
             share = 2 / of if math.gcd(24, lots) % of == 0 else 1
             assert sum(len(rows) for rows, _ in buffers) == (n - n % 24) * share + n % 24
@@ -199,9 +186,11 @@ def test_batches_of_a_file(small, blobs):
     np.testing.assert_array_equal(np.sort(np.concatenate([numbers for _, numbers in few])), hints[::3])
 
 
-def test_what_was_read_of_a_file_is_let_go_with_its_batches(blobs):
+@pytest.mark.parametrize("form", [FileRows, lambda x: SparseRows(scipy.sparse.csr_array(x))], ids=["file", "sparse"])
+def test_rows_are_let_go_with_their_batches(blobs, form):
     """TensorFlow keeps every function that it was given to read with."""
-    rows, hints = FileRows(blobs[0]), np.zeros(500, "i4")
+    rows, hints = form(blobs[0]), np.zeros(500, "i4")
+    assert len(list(pipeline.ordered_batches(rows, 32))) == 16
     batches = pipeline.training_batches(rows, 32, 0, range(2), beside=[hints])
     assert len(list(batches)) == 32
     held = [weakref.ref(rows), weakref.ref(hints)]
@@ -217,3 +206,65 @@ def test_a_file_that_changes_while_it_is_read_is_named(small, blobs, tmp_path):
 
     with pytest.raises(InputError, match=r"^x: .*x\.npy, which has changed"):
         recipe.fit(blobs[0], Settings(clusters=3, **SMALL), callbacks=[Change()])
+
+
+BATCH = 400
+
+
+def moved(images, seed=(0, 1), **more):
+    """Images [n, height, width, ...] of any values, augmented."""
+    how = Augmentation(images.shape[1:], **more)
+    return pipeline.augment(images.reshape(len(images), -1), how, seed).numpy().reshape(images.shape)
+
+
+def test_each_image_is_turned_zoomed_and_shifted_by_so_much():
+    """Ramps of columns and of rows tell the map: its matrix between neighbours, its shift in the middle.
+
+    The images are half as long again as they are high, so they are turned by two thirds of ten degrees at most.
+    """
+    height, width = 28, 42
+    down, right = np.mgrid[:height, :width].astype("f4")
+    out = moved(np.broadcast_to(np.stack([right, down], axis=2), (BATCH, height, width, 2))).astype("f8")
+    y, x = height // 2, width // 2
+    at = out[:, y, x]
+    matrix = np.stack([out[:, y, x + 1] - at, out[:, y + 1, x] - at], axis=2)
+    zoom, angle = np.sqrt(np.linalg.det(matrix)), np.degrees(np.arctan2(matrix[:, 1, 0], matrix[:, 0, 0]))
+    np.testing.assert_allclose(matrix @ matrix.swapaxes(1, 2), zoom[:, None, None] ** 2 * np.eye(2), atol=1e-3)
+    middle = np.array([(width - 1) / 2, (height - 1) / 2])
+    shift = (at - middle - matrix @ ([x, y] - middle)) / [width, height]
+    for found, most in ((angle, 10 / 1.5), (zoom - 1, 0.1), (shift[:, 0], 1 / 14), (shift[:, 1], 1 / 14)):
+        assert 0.95 * most < found.max() <= 1.01 * most
+        assert -1.01 * most <= found.min() < -0.95 * most
+    draws = np.corrcoef([angle, zoom, *shift.T])
+    assert np.abs(draws - np.eye(4)).max() < 0.2  # each has a random number of its own
+
+
+def test_a_row_of_a_slice_has_the_map_that_it_has_in_the_batch(rng):
+    rows = rng.uniform(size=(12, 5 * 4 * 3)).astype("f4")
+    whole = pipeline.augment(rows, Augmentation((5, 4, 3)), (1, 2)).numpy()
+    for number in range(3):
+        part = slice(4 * number, 4 * number + 4)
+        found = pipeline.augment(rows[part], Augmentation((5, 4, 3)), (1, 2), number, 3).numpy()
+        np.testing.assert_array_equal(found, whole[part])
+
+
+def test_images_with_a_black_of_their_own_are_moved_as_those_from_0_up(rng):
+    x = rng.random((50, 6, 7, 3)).astype("f4")
+    other = moved(x - 3, paper=-3.0)
+    np.testing.assert_allclose(other + 3, moved(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("white", [3, 16, 255])
+def test_bytes_are_moved_as_the_same_numbers(rng, white):
+    """Cut off instead of rounded, images of few grey values would be a tenth darker in training than they are."""
+    x = rng.integers(0, white + 1, (60, 8, 9, 3)).astype("u1")
+    found, exact = (moved(x.astype(dtype)) for dtype in ("u1", "f4"))
+    assert (found.dtype, exact.dtype) == (np.uint8, np.float32)
+    np.testing.assert_allclose(found.astype("f4"), exact, atol=0.5 + 1e-4)
+    assert abs(found.mean() - exact.mean()) < 0.02
+    assert exact.max() <= white
+
+
+@pytest.mark.parametrize("shape", [(1, 128), (128, 1)])
+def test_a_strip_is_not_turned_out_of_its_frame(shape):
+    assert moved(np.ones((300, *shape), "f4")).reshape(300, 128)[:, 20:108].mean() > 0.8

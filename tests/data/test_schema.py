@@ -81,10 +81,9 @@ def test_new_rows_in_another_order_with_more_columns(mixed):
         schema.encode(mixed.drop(columns="old"), "data")
 
 
-def test_a_schema_survives_json(mixed):
-    for transform in (None, "power"):
-        schema = Schema.infer(mixed, transform=transform)
-        assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
+def test_powers_survive_json(mixed):
+    schema = Schema.infer(mixed, transform="power")
+    assert Schema.from_dict(json.loads(json.dumps(schema.to_dict()))) == schema
 
 
 @pytest.mark.parametrize(
@@ -253,14 +252,3 @@ def test_no_cell_is_filled_with_other():
     x = schema.encode(table)[0]
     x[:, -1] = 9
     assert "other" not in set(filled(table.mask(table == "w7"), schema, x)["v"])
-
-
-def test_cells_of_a_text_file_stay_as_they_are_written():
-    """Digit for digit; what is filled in is text as well."""
-    written = pandas.DataFrame({"a": ["1.50", "", "0003"], "b": ["yes", "no", ""], "note": ["x", "NA", ""]})
-    table = pandas.DataFrame({"a": [1.5, None, 3], "b": ["yes", "no", None], "note": ["x", None, None]})
-    schema = Schema.infer(pandas.DataFrame({"a": [1.5, 2, 3], "b": ["yes", "no", "yes"]}))
-    found = filled(table, schema, np.array([[1.0, 0], [2.25, 0], [3, 1]]), written)
-    assert found["a"].tolist() == ["1.50", "2.25", "0003"]
-    assert found["b"].tolist() == ["yes", "no", "yes"]
-    assert found["note"].tolist() == ["x", "NA", ""]

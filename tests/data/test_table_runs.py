@@ -96,17 +96,6 @@ def fitted(features):
     return VaDEClusterer(n_clusters=2, random_state=0, **small).fit(features)
 
 
-def test_samples_and_decoded_codes_are_rows_of_the_frame(fitted, features):
-    drawn, _ = fitted.sample(50, random_state=0)
-    decoded = fitted.inverse_transform(fitted.transform(features))
-    for table, n in ((drawn, 50), (decoded, 80)):
-        assert list(table) == ["age", "ill", "colour"]
-        assert len(table) == n
-        assert set(table["colour"]) <= {"red", "green", "blue"}
-        assert table["ill"].dtype == bool
-        assert table["age"].between(0, 120).all()
-
-
 def test_new_frames_are_checked_against_the_schema(fitted, features):
     odd = features.head(4).assign(colour=["red", "pink", "blue", "green"])
     with pytest.raises(ValueError, match="feature names should match"):
@@ -116,14 +105,6 @@ def test_new_frames_are_checked_against_the_schema(fitted, features):
     with pytest.warns(UnitsWarning, match="taken as missing: 'pink'"):
         rows = fitted._rows(odd)[0]
     np.testing.assert_array_equal(np.isnan(rows).any(axis=1), [False, True, False, False])
-
-
-def test_a_saved_clusterer_keeps_the_schema(fitted, features, tmp_path):
-    fitted.save(tmp_path / "t.vade")
-    again = VaDEClusterer.load(tmp_path / "t.vade")
-    assert again.schema_ == fitted.schema_
-    np.testing.assert_array_equal(again.predict_proba(features), fitted.predict_proba(features))
-    pandas.testing.assert_frame_equal(again.sample(5, random_state=1)[0], fitted.sample(5, random_state=1)[0])
 
 
 def test_an_export_takes_the_table_itself(run, frame, tmp_path):

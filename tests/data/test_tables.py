@@ -8,6 +8,7 @@ import pytest
 from small_tables import NUMBERS, many, written
 
 from vade_tf.data import parquet, rows, tables
+from vade_tf.data.columns import Column
 from vade_tf.data.files import load_file
 from vade_tf.data.rows import FileRows
 from vade_tf.data.schema import Schema
@@ -78,7 +79,8 @@ def test_a_dialect_is_that_of_pandas(tmp_path, content, dialect, expected):
 
 def test_names_and_labels_are_what_is_written_whatever_they_say(tmp_path):
     file = tmp_path / written(tmp_path, "id,kind,a,b\n007,NA,1,01\n 8,None,2,1\n,x,NA,\n")
-    found = read_text(file, Dialect(), as_written=["id", "kind", "not there"], levels=["b", "kind"])
+    schema = Schema(tuple(Column(name, "boolean", ("01", "1")) for name in ("b", "kind")), {})
+    found = read_text(file, Dialect(), schema, ["id", "kind", "not there"])
     assert found["id"].tolist() == ["007", "8", ""]
     assert found["kind"].tolist() == ["NA", "None", "x"]
     assert found["b"].tolist()[:2] == ["01", "1"]
@@ -100,7 +102,8 @@ def saved(table, tmp_path):
 
     def save(ending: str, rows=table) -> str:
         file = tmp_path / f"t{ending}"
-        rows.to_parquet(file) if ending == ".parquet" else rows.to_csv(file, index=False)
+        sep = "\t" if ending == ".tsv" else ","
+        rows.to_parquet(file) if ending == ".parquet" else rows.to_csv(file, index=False, sep=sep)
         return str(file)
 
     return save
@@ -108,20 +111,13 @@ def saved(table, tmp_path):
 
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".csv.gz", ".parquet"])
 def test_a_file_is_coded_by_its_schema_and_says_so_once(saved, table, ending):
-    rows = table.rename_axis(None)
-    file = saved(ending) if ending != ".tsv" else written_as_tabs(saved(".tsv"), table)
-    found = load_file(file, labels="kind", id="name")
-    expected = Schema.infer(rows[["amount", "colour"]])
-    np.testing.assert_array_equal(found.x, expected.encode(rows)[0])
+    found = load_file(saved(ending), labels="kind", id="name")
+    expected = Schema.infer(table[["amount", "colour"]])
+    np.testing.assert_array_equal(found.x, expected.encode(table)[0])
     assert found.schema.columns == expected.columns
     assert found.schema.dropped == {"kind": "labels for scoring", "name": "names of the rows"}
     assert found.notice.splitlines() == found.schema.describe()
     assert (found.kind, found.name, found.ids[1], found.y.tolist()[:3]) == ("table", "t", "thing 1", [0, 1, 2])
-
-
-def written_as_tabs(file: str, table) -> str:
-    table.to_csv(file, index=False, sep="\t")
-    return file
 
 
 def test_columns_are_chosen_and_left_out(saved, table):
@@ -180,16 +176,3 @@ def test_a_large_parquet_table_is_coded_in_parts(saved, table, tmp_path, monkeyp
     assert len(list((tmp_path / "cache").glob("rows-*"))) == (large != "the table")
     del found
     assert not list((tmp_path / "cache").glob("rows-*"))
-
-
-TOPICS = ["river water boat fish", "engine wheel road brake", "flour oven bread salt"]
-
-
-def test_texts_of_a_column_become_weighted_words_and_new_ones_the_same(tmp_path):
-    lines = pandas.DataFrame({"kind": many([0, 1, 2], 30), "body": many(TOPICS, 30)})
-    lines.to_csv(tmp_path / "t.csv", index=False)
-    found = load_file(str(tmp_path / "t.csv"), text="body", labels="kind")
-    assert (found.x.shape, found.kind) == ((30, 12), "texts")
-    new = load_file(written(tmp_path, "body\nbread fish\nnothing known\n", "new.csv"), schema=found.schema)
-    assert np.count_nonzero(new.x[:], axis=1).tolist() == [2, 0]
-    assert "1 of 2 texts have none" in new.notice

@@ -40,7 +40,8 @@ def test_new_texts_are_coded_alike_and_those_without_a_known_word_are_said(tmp_p
 
 def test_a_run_on_a_column_takes_tables_with_it(tmp_path):
     (tmp_path / "t.tsv").write_text("kind\tsaying\n" + "".join(f"{i % 2}\t{text}\n" for i, text in enumerate(SAYINGS)))
-    known = load_file(str(tmp_path / "t.tsv"), text="saying")
+    known = load_file(str(tmp_path / "t.tsv"), text="saying", labels="kind")
+    assert (known.kind, known.y.tolist()) == ("texts", [0, 1] * 10)
     (tmp_path / "t.txt").write_bytes((tmp_path / "t.tsv").read_bytes())
     new = load_file(str(tmp_path / "t.txt"), schema=known.schema)
     np.testing.assert_array_equal(new.x[:], known.x[:])

@@ -18,7 +18,6 @@ import pytest
 
 import vade_tf
 from vade_tf.data import pipeline
-from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.rows import FileRows
 from vade_tf.errors import InputError
 from vade_tf.runs import assignments
@@ -45,7 +44,7 @@ def test_the_slices_of_all_devices_are_the_batch_of_one(rng, local, in_file, tmp
     if in_file:
         np.save(tmp_path / "x.npy", x)
         x = FileRows.open(tmp_path / "x.npy")
-    more = {"beside": [np.arange(24, dtype="i4")], "augmentation": Augmentation((3, 4))}
+    more = {"beside": [np.arange(24, dtype="i4")], "augmentation": pipeline.Augmentation((3, 4))}
     whole = batches(x, 8, **more)
     parts = [batches(x, 8, pipeline.Slices(range(at, at + local), 4), **more) for at in range(0, 4, local)]
     for step, (rows, hints) in enumerate(whole):

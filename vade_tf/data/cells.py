@@ -1,13 +1,9 @@
-"""Counts of genes in cells: files of AnnData, and AnnData in memory -> rows, the genes they are of, their batches.
-
-An AnnData in memory is known by its parts, without a look at the library: X or `layers` hold the numbers [cells,
-genes], `var_names` the names of the genes, `obs_names` those of the cells, `obs` what else is known of these.
-"""
+"""Counts of genes in cells: files of AnnData, and AnnData in memory -> rows, the genes they are of, their batches."""
 
 import reprlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas
@@ -26,25 +22,18 @@ MAX_NUMBERS_TOGETHER = 2**22  # that are made dense or looked at
 
 @dataclass(frozen=True)
 class Genes:
-    """The genes that are read, in the order of their features; found again by their names.
+    """The genes that are read, in the order of their features; found again by their names."""
 
-    Attributes:
-        names: of the D genes, all different.
-        layer: the layer of an AnnData that holds the numbers; "": its X.
-        counted: whether the numbers that it was made of are counts, all genes together (`are_counts`);
-            None: it is not known.
-    """
-
-    names: tuple[str, ...]
-    layer: str = ""
-    counted: bool | None = None
+    blocks: ClassVar[tuple] = ()
+    names: tuple[str, ...]  # of the D genes, all different
+    layer: str = ""  # of an AnnData that holds the numbers; "": its X
+    counted: bool | None = None  # whether the numbers of all genes together are counts; None: it is not known
 
     @classmethod
     def infer(cls, cells: Any, layer: str | None = None, limit: int | None = None, argument: str = "data") -> "Genes":
         """The genes of an AnnData, in its order.
 
         Args:
-            cells: the AnnData.
             layer: which of its layers holds the numbers; default: its X does.
             limit: keep so many genes, those that vary most (`variable`); default: all.
             argument: what an InputError names: of no such layer, two genes of one name, or too few genes.
@@ -60,13 +49,7 @@ class Genes:
 
     @property
     def features(self) -> list[str]:
-        """The names."""
         return list(self.names)
-
-    @property
-    def blocks(self) -> tuple[tuple[str, int], ...]:
-        """(): these rows are an array's, whose values say what they are."""
-        return ()
 
     @property
     def kind(self) -> str:
@@ -83,7 +66,6 @@ class Genes:
         return table.iloc[:, self._places(table.columns.map(str), argument)].to_numpy()
 
     def _places(self, names: pandas.Index, argument: str) -> np.ndarray:
-        """Where these genes stand among others."""
         _check_different(names[names.isin(self.names)], argument)
         places = names.get_indexer_for(list(self.names))
         if absent := [name for name, place in zip(self.names, places, strict=True) if place < 0]:
@@ -92,17 +74,14 @@ class Genes:
         return places
 
     def describe(self) -> list[str]:
-        """How many there are, and where from."""
         where = f"layer {self.layer[:40]!r}" if self.layer else "X"
         return [f"{len(self.names):,} genes, from {where}"]
 
     def to_dict(self) -> dict:
-        """What JSON holds of it."""
         return {"form": "genes", "names": list(self.names), "layer": self.layer, "counted": self.counted}
 
     @classmethod
     def from_dict(cls, values: dict) -> "Genes":
-        """The genes whose `to_dict` gave these values; a ValueError where none has them."""
         names, counted = [str(name) for name in values["names"]], values.get("counted")
         if not names or len(set(names)) < len(names) or not isinstance(counted, bool | None):
             raise ValueError("expected each gene once, and whether their numbers are counts")
@@ -117,17 +96,7 @@ def read(file: Path) -> Any:
 
 
 def load(cells: Any, schema: Coded | None, asked: dict, about: dict) -> Dataset:
-    """The cells of a file.
-
-    Args:
-        cells: the AnnData that it holds; genes that are called alike get names of their own.
-        schema: as for `files.load_file`.
-        asked: what is asked of it there: {"labels", "layer", "genes", "batch"}.
-        about: what else `observations.build` is told: {"name", "source", "likelihood"}.
-
-    Raises:
-        InputError: the file does not hold what is asked for, or its cells cannot be coded as `schema` says.
-    """
+    """The cells of a file; genes that are called alike get names of their own. Arguments as of `tables.load`."""
     cells.var_names_make_unique()
     y = None if asked["labels"] is None else _obs_column(cells, asked["labels"], "labels")
     found = Genes.infer(cells, asked["layer"], asked["genes"]) if schema is None else schema
@@ -153,7 +122,7 @@ def encode(cells: Any, layer: str | None, schema: Coded, file: Path | str) -> tu
 
 
 def is_annotated(x: Any) -> bool:
-    """Whether x is an AnnData."""
+    """Whether x is an AnnData, which is known by its parts, so that the library is not loaded."""
     return all(hasattr(x, name) for name in ("X", "layers", "obs", "obsm", "obs_names", "var_names"))
 
 
@@ -211,15 +180,11 @@ def are_counts(numbers: Any, above: float = 1.0) -> bool:
 
 
 def variable(counts: np.ndarray | scipy.sparse.csr_array, number: int) -> np.ndarray:
-    """The genes that vary most from cell to cell, against what their mean and the size of each cell explain.
+    """The places, ascending, of the genes that vary most between cells, beyond what mean and size of a cell explain.
 
     Ranked by the variance of the Pearson residuals of a negative binomial, r = (x - mu) / sqrt(mu + mu^2 / 100) with
     mu = sum of the cell * share of the gene, cut off at the square root of the number of cells (Lause, Berens & Kobak,
-    Genome Biology 2021; scanpy's flavor "pearson_residuals"). A few cells are made dense at a time.
-
-    Args:
-        counts: whole numbers from 0 up, [cells, genes]; an InputError where they are others.
-        number: of genes, at most all, whose places are returned, ascending.
+    Genome Biology 2021; scanpy's flavor "pearson_residuals"). An InputError where x [cells, genes] are no counts.
     """
     n, width = counts.shape
     if not are_counts(counts, -1.0):

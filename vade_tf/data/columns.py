@@ -1,6 +1,6 @@
-"""`Column`: what one column of a table holds, and how its cells become float32 features and features its cells.
+"""`Column`: what the cells of one column of a table hold, and how they become float32 features and features cells.
 
-Knows no file and no table; `inference` finds what a column is.
+Every rule of `infer` reads the cells alone, never a label. Knows no file and no table.
 """
 
 import re
@@ -14,6 +14,7 @@ from pandas.api import types
 from scipy import special
 
 from vade_tf.errors import InputError
+from vade_tf.finite import MAX_VALUE
 
 KINDS = {
     "number": "a number each",
@@ -27,44 +28,37 @@ MISSING = {  # those of pandas, and "?"
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A", "NA"),
     *("NULL", "NaN", "None", "n/a", "nan", "null", "?"),
 }
-MAX_VALUE = 1e30  # float32 cannot square more
 MIN_POWER_BASE = 1e-12  # what a model draws may lie beyond all that a power reaches
 MICROSECONDS_PER_DAY = 86_400_000_000
 MAX_LISTED = 8  # names or values that a message has
 ISO = "ISO8601"  # as pandas calls it
 DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%B %d, %Y")
 DATES = tuple(day + time for day in DAYS for time in ("", " %H:%M", " %H:%M:%S", " %I:%M %p"))
+MAX_LEVELS = 100  # of a category; the rarer ones are joined
+REST = "other"  # the level that joins them
+MANY_TEXTS = 50  # different texts, of more than half of the rows: names or sentences, no categories
+MIN_COUNTED_ROWS = 10  # so many rows in steps of one are an index and no chance
+IDENTIFYING_SHARE = 0.9  # of different values that a column called an identifier has
+MAX_ROUNDING = 1e-3  # between two numbers of float32, as a share of a column's standard deviation
+_IDENTIFIER = re.compile(r"|Unnamed: 0|(?i:index|(.*[_. -])?id)|.*[a-z]I[dD]")  # names of columns; "" is one
 Level = str | int | float | bool
 
 
 @dataclass(frozen=True)
 class Column:
-    """What a column holds, and how it is coded.
+    """What a column holds, see KINDS: a category is one feature of 0 and 1 for each level, all else one feature."""
 
-    Attributes:
-        name: as in the table: a text, or a whole number.
-        kind: "number" and "ordered" (the rank) are one feature each, "date" one in days, "boolean" one of 0 and 1,
-            "category" one feature of 0 and 1 for each level.
-        levels: of an ordered, category or boolean column, in the order of their codes; else ().
-        missing: number of cells without a value when it was inferred.
-        power: (lambda, mean, standard deviation) of the transform of Yeo and Johnson (2000), as scikit-learn's
-            `PowerTransformer` fits them to numbers; None: they are as they are.
-        offset: what is taken away from a number, or from a date in days since 1970-01-01.
-        form: the format of dates that came as texts, as `pandas.to_datetime` takes it; else "".
-        rest: whether the last level of a category stands for all that are not listed.
-    """
-
-    name: str | int
+    name: str | int  # as in the table: a text, or a whole number
     kind: str
-    levels: tuple[Level, ...] = ()
-    missing: int = 0
-    power: tuple[float, ...] | None = None
-    offset: float = 0.0
-    form: str = ""
-    rest: bool = False
+    levels: tuple[Level, ...] = ()  # of an ordered, category or boolean column, in the order of their codes
+    missing: int = 0  # number of cells without a value when it was inferred
+    power: tuple[float, ...] | None = None  # (lambda, mean, standard deviation) of Yeo and Johnson's transform (2000)
+    offset: float = 0.0  # what is taken away from a number, or from a date in days since 1970-01-01
+    form: str = ""  # the format of dates that came as texts, as `pandas.to_datetime` takes it
+    rest: bool = False  # whether the last level of a category stands for all that are not listed
 
     def __post_init__(self):
-        """Raises ValueError where no column is like this, for it may come from a file."""
+        # it may come from a damaged file
         scalars = (self.name, *self.levels)
         if not all(isinstance(each, str | int | float) for each in scalars) or not np.isfinite(self.offset):
             raise ValueError(f"expected names and levels that are texts or numbers, got {scalars}")
@@ -73,12 +67,10 @@ class Column:
 
     @property
     def width(self) -> int:
-        """Number of its features."""
         return len(self.levels) if self.kind == "category" else 1
 
     @property
     def features(self) -> list[str]:
-        """Names of its features."""
         return [f"{self.name}={level}" for level in self.levels] if self.kind == "category" else [str(self.name)]
 
     @property
@@ -107,15 +99,15 @@ class Column:
         codes = np.array([*of_found, -1])[numbers]
         unseen = [value for value, code in zip(found, of_found, strict=True) if code < 0]
         note = f"values of {self.name!r} that training did not see are taken as missing: {listed(unseen)}"
-        if self.kind != "category":
-            coded = np.where(codes < 0, np.nan, codes)[:, None]
-        else:
-            coded = np.eye(self.width + 1, self.width, dtype=np.float32)[codes]
-            coded[codes < 0] = np.nan
-        return coded.astype(np.float32), note if unseen else ""
+        own = np.eye(self.width) if self.kind == "category" else np.arange(len(self.levels))[:, None]
+        coded = np.vstack([own, np.full(self.width, np.nan)]).astype(np.float32)  # the last row is a missing cell's
+        return coded[codes], note if unseen else ""
 
     def decode(self, x: np.ndarray) -> pandas.Series:
-        """Features [n, width] -> cells [n] in the units and categories that came in; NaN gives a missing cell."""
+        """Features [n, width] -> cells [n] in the units and categories that came in; NaN gives a missing cell.
+
+        A category is the level of the largest value, a boolean the second of its values from 0.5 on; a rank is rounded.
+        """
         x = np.asarray(x, np.float64)
         missing = np.isnan(x).any(axis=1)
         if self.kind == "number":
@@ -158,8 +150,65 @@ class Column:
         return v - self.offset if self.power is None else _with_power(v - self.offset, *self.power)
 
 
+def infer(name: str | int, values: pandas.Series, argument: str) -> Column | str:
+    """The column that these values [n] make, or why it is left out; an InputError where a number is not finite.
+
+    Two values, but for dates, are 0 and 1; texts are categories of at most 100 levels; ordered categories their rank;
+    dates days. Columns that are empty, constant, an index, an identifier or different texts are left out.
+    """
+    values = without_missing(values)
+    missing = int(values.isna().sum())
+    held = len(values) - missing
+    if not held:
+        return "it has no value"
+    if isinstance(values.dtype, pandas.CategoricalDtype) and values.dtype.ordered and values.nunique() > 1:
+        return Column(name, "ordered", tuple(map(plain, values.dtype.categories)), missing)
+    numbers, found = pandas.factorize(values)
+    if len(found) < 2:
+        return f"its value is always {listed(found)}" if not missing else f"its only value is {listed(found)}"
+    named = isinstance(values.dtype, pandas.CategoricalDtype)
+    v = None if named or types.is_bool_dtype(values.dtype) else read_numbers(values)
+    if v is not None and (np.isnan(v) & values.notna().to_numpy()).any():
+        v = None  # one is no number
+    if v is not None and held == len(v) >= MIN_COUNTED_ROWS and v[0] in (0, 1):
+        step = values.index.step if isinstance(values.index, pandas.RangeIndex) else 1  # of rows at even distances
+        if (np.diff(v) == step).all():
+            return f"it counts the rows from {v[0]:g}"
+    names = is_texts(values) if v is None else bool(np.all(np.nan_to_num(v) % 1 == 0))  # no fraction names a row
+    if names and _IDENTIFIER.fullmatch(str(name).strip()) and len(found) >= IDENTIFYING_SHARE * held:
+        return f"an identifier: {len(found):,} different values in {held:,} rows"
+    if v is not None and (np.abs(v) > MAX_VALUE).any():
+        raise InputError(argument, f"finite numbers below 1e30 in column {name!r}", repr(np.nanmax(np.abs(v))))
+    texts = [value.strip() for value in found if isinstance(value, str)]
+    form = date_form(texts) if len(texts) == len(found) and v is None and not named else ""
+    if v is None and (form or types.infer_dtype(found, skipna=True) in ("date", "datetime", "datetime64")):
+        days = read_dates(values, form or ISO)
+        return Column(name, "date", missing=missing, offset=float(np.nanmedian(days)), form=form)
+    if len(found) == 2:
+        return Column(name, "boolean", _in_order(found), missing)
+    if v is not None:
+        v = v[~np.isnan(v)]
+        near = np.spacing(np.float32(np.abs(v).max())) > MAX_ROUNDING * v.std()  # times in milliseconds, say
+        return Column(name, "number", missing=missing, offset=float(np.median(v)) if near else 0.0)
+    if len(found) > max(MANY_TEXTS, held / 2):
+        return f"{len(found):,} different {'categories' if named else 'texts'} in {held:,} rows"
+    if len(found) <= MAX_LEVELS:
+        return Column(name, "category", _in_order(found), missing)
+    counts = pandas.Series(np.bincount(numbers[numbers >= 0]), [key_of(value, True) for value in found])
+    common = counts.groupby(level=0).sum().sort_values(ascending=False, kind="stable").index
+    levels = {key_of(value, True): plain(value) for value in found}
+    kept = [levels[key] for key in common[: MAX_LEVELS - 1] if key != REST]
+    return Column(name, "category", (*_in_order(kept), REST), missing, rest=True)
+
+
+def _in_order(values: list) -> tuple[Level, ...]:
+    levels = list({key_of(value, True): plain(value) for value in values}.values())
+    numbers = all(isinstance(level, int | float) for level in levels)
+    return tuple(sorted(levels) if numbers else sorted(levels, key=str))
+
+
 def without_missing(values: pandas.Series) -> pandas.Series:
-    """A column in which texts of `MISSING` are missing cells; a sparse one is dense."""
+    """A dense column in which texts of `MISSING` are missing cells."""
     if isinstance(values.dtype, pandas.SparseDtype):
         return values.sparse.to_dense()
     if not is_texts(values):
@@ -168,7 +217,6 @@ def without_missing(values: pandas.Series) -> pandas.Series:
 
 
 def is_texts(values: pandas.Series) -> bool:
-    """Whether cells may be texts."""
     return types.is_object_dtype(values.dtype) or types.is_string_dtype(values.dtype)
 
 

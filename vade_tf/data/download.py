@@ -11,7 +11,6 @@ import pooch
 from vade_tf.errors import InputError, cited
 
 TIMEOUT = 20  # seconds without an answer
-RETRIES = 1  # pooch waits a second; a machine without a network finds out as fast
 
 
 class Remote(NamedTuple):
@@ -42,7 +41,7 @@ def provide(dataset: str, files: tuple[Remote, ...], data_dir: str | None) -> Pa
             raise InputError("data_dir", f"the files of {dataset}", f"{folder} without {missing[0]}", f"get {by_hand}")
         return folder
     registry, urls = ({file.name: getattr(file, key) for file in files} for key in ("checksum", "address"))
-    cache = pooch.create(folder, base_url="", registry=registry, urls=urls, retry_if_failed=RETRIES)
+    cache = pooch.create(folder, base_url="", registry=registry, urls=urls, retry_if_failed=1)  # after a second
     bar = sys.stderr.isatty() and importlib.util.find_spec("tqdm") is not None
     how = pooch.HTTPDownloader(progressbar=bar, timeout=TIMEOUT)
     for file in files:

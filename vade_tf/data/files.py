@@ -52,21 +52,15 @@ def load_file(
         path: a table (`.csv`, `.tsv`, `.txt`, `.data` or `.dat`, packed as `.gz` or not, or `.parquet`), an array
             (`.npy`, or "x", "X" or the only one of an `.npz` or `.h5`), a sparse matrix of SciPy or AnnData, which
             stays sparse, or a folder of images.
-        labels: labels for scoring: a column of a table or of an .h5ad's obs, an array of an .npz or .h5, or a .npy file
+        labels: for scoring: a column of a table or of an .h5ad's obs, an array of an .npz or .h5, or a .npy file
             beside others, or "folders": those images lie in. Default: "y" or "Y" of an .npz or .h5 if it is there.
-        likelihood: see `observations.build`.
-        columns, drop: names of the columns of a table to use or to leave out, with commas between them. Default: all.
-        id: the column that names the rows.
-        text: the column that holds texts, which are then all that is used; "lines": each line of a `.txt` is one.
-        transform: of the numbers of a table, see `schema.Schema.infer`.
-        layer: layer of an .h5ad that holds the numbers. Default: its X.
-        genes: of an .h5ad, keep so many genes, those that vary most (`cells.variable`). Default: all.
-        batch: column of an .h5ad's obs that says which experiment, donor or lane each cell comes from. Default: none.
+        likelihood: see `observations.observe`.
+        columns, drop, id, text, transform, layer, genes, batch: of tables and of cells, see `runs.config.TrainConfig`.
         schema: how the rows of a run were coded, which these then are as well; default: found here.
         in_file: rows that can be read from their file, or from a copy of it, are, though they would fit in memory.
-        image_shape: of the images that a run was trained on, which those of an array or a folder then are as well.
+        image_shape: of the images that a run was trained on, which these have to have.
         declared: the shape of images that the rows of an array, or all columns of a table, are said to be, and to which
-            those of a folder are brought; () says that rows are none. Default: it is seen by their values.
+            those of a folder are brought; () says that rows are none. Default: it is seen by their form.
         dialect: how a table's text file is written.
 
     Raises:
@@ -97,7 +91,7 @@ def load_file(
         found = _pictures(file, labels, schema, declared, schema is not None or image_shape is not None, about)
         check_form(found.image_shape or (), image_shape, "data")
         return found
-    x, y = ARRAYS[kind](file, labels, **({"in_file": True} if in_file and kind == ".npy" else {}))
+    x, y = read_npy(file, labels, in_file=True) if in_file and kind == ".npy" else ARRAYS[kind](file, labels)
     check_form(getattr(x, "row_shape", x.shape[1:]), image_shape, "data")
     if isinstance(schema, Schema):
         whole = plain_array(file) if isinstance(x, FileRows) else x  # in the type of the file
@@ -110,7 +104,7 @@ def load_file(
 
 
 def locate(path: str) -> tuple[Path, str]:
-    """A file and which kind it is: the ending of its name, or "folder"; an InputError where it is of another kind."""
+    """A file and its kind: the ending of its name, or "folder"; an InputError where it is another."""
     file = Path(path)
     kind = "folder" if file.is_dir() else tables.ending(file)
     if kind not in (*KINDS, "folder"):
@@ -176,7 +170,7 @@ def read_h5(file: Path, labels: str | None):
 
 
 def _choose_arrays(file: Path, names: list[str], labels: str | None) -> tuple[str, str | None]:
-    """The names of the rows and of the labels, by default "y", among the arrays of a file."""
+    """The names of the rows and of the labels among the arrays of a file."""
     rows = next((name for name in ROWS if name in names), names[0] if len(names) == 1 else None)
     if rows is None:
         raise InputError("data", 'an array "x"', f"{reprlib.repr(names)} in {file}")

@@ -1,6 +1,7 @@
 """A folder of images -> rows of grey values or colours, all of one size; Pillow reads them."""
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,12 +16,7 @@ DEEP_MODES = ("I", "F")  # of Pillow, or what begins with these: I;16, ...
 
 @dataclass(frozen=True)
 class ImageForm:
-    """The size that images are brought to, and their channels.
-
-    Attributes:
-        height, width: in pixels.
-        channels: 1 for grey, 3 for colour.
-    """
+    """The size that images are brought to, in pixels, and their channels: 1 for grey, 3 for colour."""
 
     kind: ClassVar[str] = "images"
     height: int
@@ -29,39 +25,32 @@ class ImageForm:
 
     @property
     def features(self) -> list[str]:
-        """Names of the pixels: "pixel 3,4,0"."""
         return ["pixel " + ",".join(map(str, place)) for place in np.ndindex(*self.shape)]
 
     @property
     def blocks(self) -> tuple[tuple[str, int], ...]:
-        """One block of numbers."""
-        return (("gaussian", self.height * self.width * self.channels),)
+        return (("gaussian", math.prod(self.shape)),)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(height, width, channels)."""
         return self.height, self.width, self.channels
 
     def describe(self) -> list[str]:
-        """The form."""
         kind = "grey" if self.channels == 1 else "colour"
         return [f"{kind} images of {self.height} x {self.width} pixels"]
 
     def to_dict(self) -> dict:
-        """What JSON holds of it."""
-        return {"form": "pictures", "height": self.height, "width": self.width, "channels": self.channels}
+        return {"form": "pictures", **asdict(self)}
 
     @classmethod
     def from_dict(cls, values: dict) -> "ImageForm":
-        """The form whose `to_dict` gave these values."""
         return cls(int(values["height"]), int(values["width"]), int(values["channels"]))
 
 
 def read_folder(folder: Path, known: ImageForm | None) -> tuple[np.ndarray, np.ndarray, ImageForm]:
-    """The images of a folder and the folders in it, in the order of their names.
+    """The images of a folder and the folders in it, in the order of their names, but for what is hidden.
 
     Args:
-        folder: its hidden files and folders, and files of other endings, are left out.
         known: size and channels to bring them to; None: the median height and width, and grey where all are grey.
 
     Returns:

@@ -6,17 +6,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Named:
-    """A data set known by name; docs/guide/data.md is the table of all, `public_sets.LOADERS` makes them.
+    """A data set known by name; docs/guide/data.md is the table of all, `public_sets.LOADERS` makes them."""
 
-    Attributes:
-        clusters: number of its classes.
-        test_rows: number of its last rows that are its test half; 0 where it has none.
-        paper: settings in which `recipe="paper"` differs for it from that recipe on MNIST.
-    """
-
-    clusters: int
-    test_rows: int = 0
-    paper: Mapping = field(default_factory=dict)
+    clusters: int  # number of its classes
+    paper: Mapping = field(default_factory=dict)  # settings of `recipe="paper"` where they differ from those on MNIST
 
 
 # The settings are those of `config_init` in the authors' code (github.com/slim1017/VaDE, VaDE.py). HHAR differs in its
@@ -26,13 +19,12 @@ class Named:
 _REUTERS_PAPER = {"epochs": 15, "decay": 0.5, "decay_epochs": 5, "init": "kmeans"}
 
 DATASETS = {
-    "mnist": Named(10, test_rows=10_000),
-    "fashion_mnist": Named(10, test_rows=10_000),
+    "mnist": Named(10),
+    "fashion_mnist": Named(10),
     "digits": Named(10),
-    "hhar": Named(6, test_rows=2_947, paper={"epochs": 120}),
-    "stl10": Named(10, test_rows=8_000),
+    "hhar": Named(6, paper={"epochs": 120}),
+    "stl10": Named(10),
     "reuters10k": Named(4, paper=_REUTERS_PAPER),
     "reuters": Named(4, paper=_REUTERS_PAPER),
     "reuters_r8": Named(8, paper=_REUTERS_PAPER),
 }
-TEST_ROWS = {name: dataset.test_rows for name, dataset in DATASETS.items() if dataset.test_rows}

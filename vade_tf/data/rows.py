@@ -18,23 +18,24 @@ from vade_tf.errors import InputError
 from vade_tf.machine import memory, rows_together, spans
 
 MAX_SHARE = 0.5  # of the memory: rows that take more than this as uint8 or float32 stay in their file
-MAX_MEMBERS = 10_000  # of a zip
 STRIDE = 65_536  # rows of a table that are read together
 MAX_NOTES = 5  # on the cells of a table
 
 
-class FileRows:
-    """The rows of a .npy file or of a memory map, indexed as their array: `x[rows]` is dense, uint8 or float32 [m, D].
+class _Lazy:
+    """Rows [n, D] that are no array; `part` gives some of them, kept as all are."""
+
+    shape: tuple[int, int]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+
+class FileRows(_Lazy):
+    """The rows of a map of a file, [n, D] or [n, height, width, ...]: `x[rows]` is dense, uint8 or float32 [m, D].
 
     Other numbers become float32 as they are read; images become rows. The file is mapped for each read alone, since the
     pages of a map that is kept count as memory of the process.
-
-    Args:
-        found: the map, [n, D] or [n, height, width, ...]; only its place in the file is kept.
-        argument: what an error names.
-
-    Raises:
-        InputError: it holds no rows of numbers.
     """
 
     def __init__(self, found: np.memmap, argument: str = "data"):
@@ -56,9 +57,6 @@ class FileRows:
         """The rows of a .npy file."""
         return cls(plain_array(file, mapped=True))
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
     def __getitem__(self, rows) -> np.ndarray:
         """Dense rows [m, D]: of a slice, of numbers from 0 up in any order or of a mask."""
         self.check()
@@ -70,7 +68,6 @@ class FileRows:
             return np.array(found.reshape(-1, self.shape[1]), self.dtype, order="C")
 
     def part(self, rows: np.ndarray | slice) -> "FileRows":
-        """The given rows, still in the file."""
         found = copy.copy(self)
         found._numbers = self._among(rows)
         found.shape = (len(found._numbers), self.shape[1])
@@ -93,17 +90,13 @@ class FileRows:
         return found
 
     def check(self) -> None:
-        """Raises InputError where the file is no longer what it was when it was opened."""
         check_unchanged(self.file, self._found, self.argument)
 
 
-class SparseRows:
-    """A CSR matrix that is indexed as its dense copy would be: `len(x)`, `x.shape`, `x.dtype`, `x[rows]` -> dense rows.
+class SparseRows(_Lazy):
+    """Any sparse matrix of SciPy, [n, D], as CSR that is indexed as its dense copy: `x.shape`, `x.dtype`, `x[rows]`.
 
     `np.asarray(x)` makes the whole dense copy, for methods that cannot do without.
-
-    Args:
-        matrix: any SciPy sparse matrix or array, [n, D].
     """
 
     def __init__(self, matrix):
@@ -111,14 +104,10 @@ class SparseRows:
         if not self.matrix.has_canonical_format:
             self.matrix = self.matrix.copy()  # the caller's may be read-only, and is left as it is
             self.matrix.sum_duplicates()
-        self.shape: tuple[int, int] = self.matrix.shape
+        self.shape = self.matrix.shape
         self.dtype: np.dtype = self.matrix.dtype
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
     def __getitem__(self, rows) -> np.ndarray:
-        """Dense rows [len(rows), D]: of a slice, of numbers or of a mask; of a single number one row [D]."""
         return self.matrix[rows].toarray()
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
@@ -129,17 +118,13 @@ class SparseRows:
         return np.append(self.matrix[rows].data, self.dtype.type(0))
 
     def part(self, rows: np.ndarray | slice) -> "SparseRows":
-        """The given rows, still sparse."""
         return SparseRows(self.matrix[rows])
 
 
-class TableRows:
-    """The features of a table, [n, D] float32, coded when they are asked for: `x[start:stop]`, `x[::step]`.
+class TableRows(_Lazy):
+    """Features [n, D], float32, of a table like `ParquetTable`, coded as they are read: `x[start:stop]`, `x[::step]`.
 
-    Args:
-        table: has a length, and `table[start:stop]` gives a DataFrame, as of a `ParquetTable`.
-        schema: how it is coded.
-        report: is given notes on the cells of a block, each once, and no more than MAX_NOTES.
+    `report` is given notes on the cells of a block, each once, and no more than MAX_NOTES.
     """
 
     dtype = np.dtype(np.float32)
@@ -149,9 +134,6 @@ class TableRows:
         self.shape = (len(table), len(schema.features))
         self._given: list[str] = []
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
     def __getitem__(self, rows: slice) -> np.ndarray:
         start, stop, step = rows.indices(len(self))
         if step == 1:
@@ -160,7 +142,6 @@ class TableRows:
         return np.concatenate([self[i : min(i + starts.step, stop)][::step].copy() for i in starts])  # no view of all
 
     def encode(self, table) -> np.ndarray:
-        """The features of some rows of the table."""
         x, notes = self.schema.encode(table, "data")
         new = [note for note in dict.fromkeys(notes) if note not in self._given][: MAX_NOTES - len(self._given)]
         self._given.extend(new)
@@ -182,30 +163,19 @@ def part(x, rows: np.ndarray | slice):
     return x[rows] if isinstance(x, np.ndarray) else x.part(rows)
 
 
-class OriginRows:
-    """Rows [n, D] that are read as [n, D + 1], float32: the last column says which batch each is of (`model.origins`).
-
-    Args:
-        x: the rows.
-        origins: number of the batch of each, from 0 up, int [n].
-    """
+class OriginRows(_Lazy):
+    """Rows x, [n, D], read as [n, D + 1], float32: the last column is the batch of each, from 0 up, int [n]."""
 
     dtype = np.dtype(np.float32)
 
     def __init__(self, x: Stored, origins: np.ndarray):
-        self.x = x
-        self.origins = origins
+        self.x, self.origins = x, origins
         self.shape = (len(x), x.shape[1] + 1)
 
-    def __len__(self) -> int:
-        return self.shape[0]
-
     def __getitem__(self, rows) -> np.ndarray:
-        """Dense rows [len(rows), D + 1]: of a slice, of numbers or of a mask."""
         return np.concatenate([self.x[rows], self.origins[rows, None]], axis=1, dtype=np.float32)
 
     def part(self, rows: np.ndarray | slice) -> "OriginRows":
-        """The given rows, kept as all of them are."""
         return OriginRows(part(self.x, rows), self.origins[rows])
 
 
@@ -218,7 +188,6 @@ def is_file(x) -> bool:
 
 
 def as_read(dtype) -> np.dtype:
-    """The type in which numbers of a file are read."""
     return np.dtype(np.uint8 if dtype == np.uint8 else np.float32)
 
 
@@ -253,7 +222,7 @@ def archive_arrays(file: Path, names: list[str]) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         size = sum(member.file_size for member in members)
-        if len(members) > MAX_MEMBERS or size > memory():
+        if size > memory():
             raise ValueError(f"{file} has {len(members):,} members of {size:,} bytes, more than this machine can hold")
     with np.load(file, allow_pickle=False) as stored:
         return {name: stored[name] for name in names}

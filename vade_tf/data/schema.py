@@ -5,41 +5,36 @@ Knows no file and no model; every rule reads the values alone, never a label.
 
 from collections import Counter
 from dataclasses import asdict, dataclass
+from itertools import groupby
 from typing import Any, ClassVar
 
 import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.columns import ISO, KINDS, Column, is_texts, listed, shown, without_missing
-from vade_tf.data.inference import infer
+from vade_tf.data.columns import ISO, KINDS, Column, infer, is_texts, listed, shown, without_missing
 from vade_tf.errors import InputError, warn_units
 
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns that are used, in the order of their features, and why others are not.
-
-    Attributes:
-        columns: those that are used, at least one.
-        dropped: name -> reason, of the others.
-    """
+    """The columns that are used, in the order of their features, and why others are not."""
 
     kind: ClassVar[str] = "table"
-    columns: tuple[Column, ...]
-    dropped: dict[str | int, str]
+    columns: tuple[Column, ...]  # at least one
+    dropped: dict[str | int, str]  # name -> reason
 
     @classmethod
-    def infer(cls, frame: pandas.DataFrame, argument: str = "x", transform: str | None = None) -> "Schema":
-        """The schema of a table.
-
-        Two values, but for dates, are 0 and 1; texts are categories of at most 100 levels; ordered categories their
-        rank; dates days. Columns that are empty, constant, an index, an identifier or different texts are left out.
+    def infer(
+        cls, frame: pandas.DataFrame, argument: str = "x", transform: str | None = None, counts: bool = False
+    ) -> "Schema":
+        """The schema of a table, [n, any number of columns], by the rules of `columns.infer`.
 
         Args:
-            frame: the table, [n, any number of columns].
+            frame: the table.
             argument: what an error names.
             transform: "power": numbers are brought nearer to a normal distribution, see `Column.power`; None: not.
+            counts: whether the columns that are used are numbers, as they are.
 
         Raises:
             InputError: no rows, a name twice, no column of use, or an unknown transform.
@@ -54,7 +49,9 @@ class Schema:
             reasons = "; ".join(f"{shown(name)}: {reason}" for name, reason in list(dropped.items())[:3])
             expected = "a column of numbers or categories that differ from row to row"
             raise InputError(argument, expected, f"none ({reasons})", "texts are clustered by text")
-        if transform == "power":
+        if counts:
+            columns = tuple(Column(column.name, "number") for column in columns)
+        elif transform == "power":
             columns = tuple(column.with_power(cells[column.name]) for column in columns)
         return cls(columns, dropped)
 
@@ -63,12 +60,6 @@ class Schema:
         """A schema that takes every column as a number, as it is."""
         return cls(tuple(Column(name, "number") for name in named(frame, argument)), {})
 
-    @classmethod
-    def counted(cls, frame: pandas.DataFrame, argument: str = "x") -> "Schema":
-        """`numbers`, but for the columns that `infer` leaves out."""
-        found = cls.infer(frame, argument)
-        return cls(tuple(Column(column.name, "number") for column in found.columns), found.dropped)
-
     @property
     def features(self) -> list[str]:
         """Names of the D features: "age", "colour=red"."""
@@ -76,16 +67,11 @@ class Schema:
 
     @property
     def blocks(self) -> tuple[tuple[str, int], ...]:
-        """The families of the features, in their order: (("gaussian", 9), ("bernoulli", 1), ("categorical", 3)).
-
-        Neighbours of one family are one block, but each category is one of its own. Widths add up to D.
-        """
+        """Families and widths, (("gaussian", 9), ("categorical", 3)): neighbours are one block, but for categories."""
         found: list[tuple[str, int]] = []
-        for column in self.columns:
-            if found and found[-1][0] == column.block != "categorical":
-                found[-1] = (column.block, found[-1][1] + column.width)
-            else:
-                found.append((column.block, column.width))
+        for block, columns in groupby(self.columns, lambda column: column.block):
+            widths = [column.width for column in columns]
+            found += [(block, width) for width in (widths if block == "categorical" else [sum(widths)])]
         return tuple(found)
 
     @property
@@ -94,15 +80,14 @@ class Schema:
         return {place.start: str(column.name) for column, place in self._places() if column.kind == "number"}
 
     def _places(self) -> list[tuple[Column, slice]]:
-        """The columns with the places of their features."""
         ends = np.cumsum([column.width for column in self.columns]).tolist()
         return [(c, slice(end - c.width, end)) for c, end in zip(self.columns, ends, strict=True)]
 
     def encode(self, frame: pandas.DataFrame, argument: str = "x") -> tuple[np.ndarray, list[str]]:
-        """Rows of a table, its columns in any order -> features; and notes of what is ignored, missing or unknown.
+        """Rows of a table, columns in any order -> x, float32 [n, D], NaN in all of a missing cell; and notes on cells.
 
-        Returns:
-            x, float32 [n, D], NaN in all features of a missing cell; and sentences.
+        Raises:
+            InputError: a column is not there, or a cell is none of its kind.
         """
         frame = as_frame(frame)
         names = named(frame, argument)
@@ -124,11 +109,7 @@ class Schema:
         return [f"columns that training did not have are ignored: {listed(extra)}"] if extra else []
 
     def decode(self, x: np.ndarray) -> pandas.DataFrame:
-        """Features -> rows in the names, units and categories that came in: [n, D] -> a table of n rows.
-
-        The level of a category is the one with the largest value, a boolean is the second of its values from 0.5 on, a
-        rank is rounded. NaN gives a missing cell.
-        """
+        """Features [n, D] -> a table of n rows in the names, units and categories that came in, see `Column.decode`."""
         if np.ndim(x) != 2 or np.shape(x)[1] != len(self.features):
             raise InputError("x", f"rows of {len(self.features)} features", f"shape {np.shape(x)}")
         return pandas.DataFrame({column.name: column.decode(x[:, place]) for column, place in self._places()})
@@ -151,13 +132,11 @@ class Schema:
         return [*lines, *(f"{what}: {listed(names)}" for what, names in said.items())]
 
     def to_dict(self) -> dict:
-        """The schema as JSON can hold it; `from_dict` reads it."""
         columns = [asdict(column) for column in self.columns]
         return {"form": "table", "columns": columns, "dropped": list(self.dropped.items())}
 
     @classmethod
     def from_dict(cls, values: dict) -> "Schema":
-        """The schema whose `to_dict` gave these values; KeyError, TypeError or ValueError where none has them."""
         columns = []
         for each in values["columns"]:
             known: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in dict(each).items()}
@@ -200,27 +179,24 @@ def in_polars(frame: pandas.DataFrame):
 def coded_frame(frame, argument: str, counts: bool, transform: str | None) -> tuple[np.ndarray, Schema]:
     """A table of pandas, Polars or Arrow as features [n, D], and their schema; with `counts` numbers as they are."""
     frame = as_frame(frame)
-    schema = Schema.counted(frame, argument) if counts else Schema.infer(frame, argument, transform)
+    schema = Schema.infer(frame, argument, transform, counts)
     x, notes = schema.encode(frame, argument)
     warn_units(notes, 5)
     return x, schema
 
 
-def filled(
-    table: pandas.DataFrame, schema: Schema, x: np.ndarray, written: pandas.DataFrame | None = None
-) -> pandas.DataFrame:
+def filled(table: pandas.DataFrame, schema: Schema, x: np.ndarray) -> pandas.DataFrame:
     """A table with its missing cells filled in; every other cell stays as it came, as do types that can hold it.
 
     Args:
         table: rows [n, any columns], among them those of the schema.
         schema: of the columns to fill.
         x: what goes there, features [n, D], see `Schema.decode`; no cell is filled with "other".
-        written: the same cells as the texts that a file has, which the result then has; None: there is none.
     """
     x = np.array(x, np.float64)
     x[:, [place.stop - 1 for column, place in schema._places() if column.rest]] = -np.inf
     means = schema.decode(x).set_axis(table.index)
-    whole = (table if written is None else written).copy(deep=False)
+    whole = table.copy(deep=False)
     places = {str(name): place for place, name in enumerate(table.columns)}
     for column in schema.columns:
         place = places[str(column.name)]
@@ -228,12 +204,9 @@ def filled(
         empty = cells.isna()
         if not empty.any():
             continue
-        if column.kind == "date" and (written is not None or is_texts(cells)):
+        if column.kind == "date" and is_texts(cells):
             found = _as_written(column, means[column.name], types.infer_dtype(cells, skipna=True) == "date")
-        if written is not None:
-            whole.isetitem(place, written.iloc[:, place].where(~empty, found.map(str)))
-            continue
-        if isinstance(cells.dtype, pandas.CategoricalDtype):
+        elif isinstance(cells.dtype, pandas.CategoricalDtype):
             own = {str(level): level for level in cells.dtype.categories}
             found = found.map(lambda level, own=own: own.get(str(level), level))
         elif getattr(cells.dtype, "tz", None):

@@ -30,25 +30,16 @@ SEPARATORS = "\t;|, "  # the first of several that might do is taken
 
 
 class Dialect(NamedTuple):
-    """How a text file is written, as `pandas.read_csv` takes it; fields are those of `TrainConfig`.
+    """How a text file is written, as `pandas.read_csv` takes it; fields are those of `TrainConfig`."""
 
-    Attributes:
-        sep: what separates cells; None: `csv.Sniffer` finds it.
-        decimal: the decimal point.
-        header: number of the line with the names of the columns, counted from 0, or "none": there is none.
-        na_values: texts that mean a missing cell besides the usual ones, with commas between them.
-        dtype: types of columns, as in "zip=str,year=category".
-    """
-
-    sep: str | None = None
+    sep: str | None = None  # default: `csv.Sniffer` finds it
     decimal: str = "."
-    header: str = "0"
-    na_values: str | None = None
-    dtype: str | None = None
+    header: str = "0"  # number of the line with the names of the columns, counted from 0, or "none": there is none
+    na_values: str | None = None  # texts that mean a missing cell besides the usual ones, with commas between them
+    dtype: str | None = None  # types of columns, as in "zip=str,year=category"
 
     @classmethod
     def of(cls, config) -> "Dialect":
-        """The fields of this name of a configuration."""
         return cls(*(getattr(config, name) for name in cls._fields))
 
 
@@ -57,8 +48,8 @@ def load(file: Path, asked: dict, declared, schema: Coded | None, in_file: bool,
 
     Args:
         file: of a kind of TEXTS, or .parquet.
-        asked: what it is told of the columns: {"labels", "columns", "drop", "id", "text", "transform", "dialect"}.
-        declared, schema, in_file: as for `files.load_file`.
+        asked: of the arguments of `files.load_file` those that a table has alone, by name, and labels.
+        declared, schema, in_file: as there.
         about: what else `observations.build` is told: {"name", "source", "likelihood"}.
 
     Raises:
@@ -73,7 +64,7 @@ def load(file: Path, asked: dict, declared, schema: Coded | None, in_file: bool,
         table = source.sampled()
     else:
         as_written = [name for name in others.values() if name is not None and name not in own]
-        table = read_like(file, asked["dialect"], schema, as_written)
+        table = read_text(file, asked["dialect"] or Dialect(), schema, as_written)
     reasons = _left_out(table, columns, drop, others, file)
 
     def whole(name: str) -> pandas.Series:  # of a column of which only some rows may have been read
@@ -93,10 +84,8 @@ def load(file: Path, asked: dict, declared, schema: Coded | None, in_file: bool,
     if schema is None:
         if declared:
             schema = Schema.numbers(x, "data")
-        elif about["likelihood"] in COUNTS:
-            schema = Schema.counted(x, "data")
         else:
-            schema = Schema.infer(x, "data", asked["transform"])
+            schema = Schema.infer(x, "data", asked["transform"], about["likelihood"] in COUNTS)
         schema = replace(schema, dropped={**schema.dropped, **(source.dropped if source else {}), **reasons})
         notes = schema.describe()
     if source is not None and (in_file or len(x) < len(source) or stays_in_file(len(x), len(schema.features), "f4")):
@@ -111,23 +100,19 @@ def load(file: Path, asked: dict, declared, schema: Coded | None, in_file: bool,
 
 
 def ending(file: Path) -> str:
-    """What a file's name says that it is: ".csv", ".csv.gz", ..."""
+    """The ending of a file's name: ".csv", ".csv.gz", ..."""
     last = file.suffix.lower()
     return Path(file.stem).suffix.lower() + last if last == ".gz" else last
 
 
 def read_text(
-    file: Path,
-    dialect: Dialect,
-    levels: Collection[str] = (),
-    as_written: Collection[str] = (),
-    rows: int | None = None,
+    file: Path, dialect: Dialect, schema: Coded | None = None, as_written: Collection[str] = (), rows: int | None = None
 ) -> pandas.DataFrame:
     """The table of a text file in UTF-8.
 
     Args:
         file, dialect: the file, and how it is written.
-        levels: names of columns that hold texts, even if all look like numbers.
+        schema: its columns that held texts hold texts, even if all look like numbers.
         as_written: names of columns whose cells stay the texts they are, whatever they say.
         rows: how many to read; None: all.
     """
@@ -143,7 +128,8 @@ def read_text(
     pairs = [pair.partition("=") for pair in names_in(dialect.dtype, "dtype")]
     if any(not kind for _, _, kind in pairs):
         raise InputError("dtype", "columns and their types, as in zip=str,year=category", repr(dialect.dtype))
-    kinds = dict.fromkeys(levels, str) | {name: {"str": "category"}.get(kind, kind) for name, _, kind in pairs}
+    texts = [str(c.name) for c in schema.columns if c.has_texts] if isinstance(schema, Schema) else ()
+    kinds = dict.fromkeys(texts, str) | {name: {"str": "category"}.get(kind, kind) for name, _, kind in pairs}
     table = pandas.read_csv(
         file,
         decimal=dialect.decimal,
@@ -156,12 +142,6 @@ def read_text(
     if isinstance(table.index, pandas.RangeIndex):
         return table
     return table.reset_index(names="Unnamed: 0")  # rows of one more cell than the header, which names them
-
-
-def read_like(file: Path, dialect: Dialect | None, schema: Coded | None, as_written: list[str]) -> pandas.DataFrame:
-    """A text file's table, in which columns that held texts in the training hold texts. Args: as `read_text`."""
-    columns = schema.columns if isinstance(schema, Schema) else ()
-    return read_text(file, dialect or Dialect(), [str(c.name) for c in columns if c.has_texts], as_written)
 
 
 def separator(file: Path, decimal: str = ".") -> str:
@@ -198,7 +178,6 @@ def parquet_table(file: Path, columns: list[str] | None = None, also: Collection
 
 
 def column_names(file: Path, dialect: Dialect) -> list[str]:
-    """The names of the columns of a table's file."""
     if ending(file) == ".parquet":
         return parquet_table(file).columns
     return list(map(str, read_text(file, dialect, rows=0)))

@@ -22,17 +22,12 @@ MIN_TEXTS = 2  # that a word must be in
 
 @dataclass(frozen=True)
 class Texts:
-    """The words that count and their weights: 1 + log(count) times idf, every text of length 1.
-
-    Attributes:
-        column: of a table that holds the texts; "": each line of a file is one.
-        words: the features, D of them.
-        idf: the weight of each.
-    """
+    """The words that count and their weights: 1 + log(count) times idf, every text of length 1."""
 
     kind: ClassVar[str] = "texts"
-    column: str
-    words: tuple[str, ...]
+    blocks: ClassVar[tuple] = ()
+    column: str  # of a table that holds the texts; "": each line of a file is one
+    words: tuple[str, ...]  # the features, D of them
     idf: tuple[float, ...]
 
     @classmethod
@@ -51,13 +46,7 @@ class Texts:
 
     @property
     def features(self) -> list[str]:
-        """The words."""
         return list(self.words)
-
-    @property
-    def blocks(self) -> tuple[tuple[str, int], ...]:
-        """One block of numbers."""
-        return (("gaussian", len(self.words)),)
 
     def encode(self, texts: Iterable[str]) -> scipy.sparse.csr_array:
         """Texts -> rows, float32 [n, D], sparse; a text without any of the words is a row of zeros."""
@@ -72,30 +61,20 @@ class Texts:
         return [f"{said}: their cluster and density say nothing"] if rows.size else []
 
     def describe(self) -> list[str]:
-        """Where the texts stand, and what became of them."""
         where = f"column {self.column[:40]!r}" if self.column else "each line"
         shared = f"that at least {MIN_TEXTS} and at most {MAX_SHARE:.0%} of the texts have"
         return [f"{where} is a text: TF-IDF of its {len(self.words):,} most frequent words {shared}"]
 
     def to_dict(self) -> dict:
-        """What JSON holds of it."""
         return {"form": "texts", "column": self.column, "words": list(self.words), "idf": list(self.idf)}
 
     @classmethod
     def from_dict(cls, values: dict) -> "Texts":
-        """The words whose `to_dict` gave these values."""
         return cls(str(values["column"]), tuple(map(str, values["words"])), tuple(map(float, values["idf"])))
 
 
 def load_texts(texts: pandas.Series, column: str, y, schema, about: dict) -> Dataset:
-    """The data set of texts.
-
-    Args:
-        texts: cells of any type, [n]; a missing one is a text without words.
-        column: of a table that holds them; "": they are lines of a file.
-        y, about: labels, and what else `observations.build` is told.
-        schema: the `Texts` that new rows are coded by; None: they are the first.
-    """
+    """The data set of texts [n], cells of any type, a missing one without words; arguments as of `tables.load`."""
     if texts.empty:
         raise InputError("data", "texts", f"none in {about['source']}")
     if not isinstance(schema, Texts | None):
@@ -110,9 +89,8 @@ def read_lines(file: Path) -> pandas.Series:
     """The lines of a text file in UTF-8, packed or not; empty ones at its end are none."""
     content = file.read_bytes()
     text = (gzip.decompress(content) if file.suffix.lower() == ".gz" else content).decode("utf-8-sig")
-    return pandas.Series(
-        [line.rstrip("\r") for line in text.rstrip().split("\n")] if text.strip() else [], dtype=object
-    )
+    lines = text.rstrip().split("\n") if text.strip() else []
+    return pandas.Series([line.rstrip("\r") for line in lines], dtype=object)
 
 
 def texts_of(column: pandas.Series) -> pandas.Series:

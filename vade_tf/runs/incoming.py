@@ -17,7 +17,7 @@ from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.files import load_file, locate
 from vade_tf.data.rows import FileRows, SparseRows, TableRows, plain_array
 from vade_tf.data.schema import Schema
-from vade_tf.data.tables import Dialect, read_like
+from vade_tf.data.tables import Dialect, read_text
 from vade_tf.errors import InputError, check_form, warn_units
 from vade_tf.model.choice import check_units
 from vade_tf.runs.assignments import numbered
@@ -113,7 +113,7 @@ def _of_table(
         table = tables.parquet_table(file, columns)[:1]  # what there is to say of its columns
     else:
         others = tables.column_names(file, dialect) if whole else [labels, id, usual]
-        table = read_like(file, dialect, schema, [name for name in others if name is not None and name not in own])
+        table = read_text(file, dialect, schema, [name for name in others if name is not None and name not in own])
     table = table.rename(columns=str)
     tables.check_columns(table, {"labels": [labels] if labels else [], "id": [id] if id else []}, file)
     id = usual if id is None and usual in table else id

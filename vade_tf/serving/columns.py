@@ -10,8 +10,9 @@ from datetime import datetime
 import numpy as np
 import tensorflow as tf
 
-from vade_tf.data.columns import ISO, MAX_VALUE, Column, key_of
+from vade_tf.data.columns import ISO, Column, key_of
 from vade_tf.data.schema import Schema
+from vade_tf.finite import MAX_VALUE
 
 DIRECTIVES = {"%Y": "([0-9]{4})", **dict.fromkeys(("%m", "%d", "%H", "%M", "%S"), "([0-9]{1,2})")}
 NAN = np.float64(np.nan)

@@ -21,7 +21,6 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
-from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.dataset import Observations
 from vade_tf.errors import InputError
 from vade_tf.model.networks import FusedAdam
@@ -67,7 +66,7 @@ def check_images(data: Observations, settings: Settings) -> None:
         raise InputError("model", "augmented images for dec_da", kind, "set model to dec")
 
 
-def _dec(fitting: Fitting, optimizer: keras.optimizers.Optimizer, seen: Augmentation | None) -> Clustering:
+def _dec(fitting: Fitting, optimizer: keras.optimizers.Optimizer, seen: pipeline.Augmentation | None) -> Clustering:
     """DEC, whose network reads images as `Fitting.seen` says."""
     clustering, x = _start(fitting, fitting.system), _rows(fitting)
     model = SelfTraining(x, clustering(x), n=len(fitting.data.x), form=lambda x, p: p)
@@ -173,7 +172,7 @@ def _start(fitting: Fitting, system: str, decoder=None) -> Clustering:
 
 
 def _train(
-    fitting: Fitting, clustering: Clustering, model: SelfTraining, seen: Augmentation | None, **compiled
+    fitting: Fitting, clustering: Clustering, model: SelfTraining, seen: pipeline.Augmentation | None, **compiled
 ) -> None:
     """Train `model` towards targets made from `clustering`'s assignments, which has the same weights.
 

@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
-from vade_tf.data.augmentation import Augmentation
 from vade_tf.data.dataset import Observations
 from vade_tf.data.rows import Rows, part
 from vade_tf.data.schema import Schema
@@ -89,12 +88,12 @@ class Fitting:
         """Updates of an epoch of a phase."""
         return self.passes(phase) * pipeline.steps_per_epoch(len(self.trained(phase)), self.settings.batch_size)
 
-    def augmentation(self, phase: str) -> Augmentation | None:
+    def augmentation(self, phase: str) -> pipeline.Augmentation | None:
         """How the encoder reads images in a phase, as `batches` takes it; None where it reads rows as they are."""
         settings, shape = self.settings, self.data.image_shape
         if settings.augment == "none" or shape is None or (phase == "pretrain" and settings.network != "conv"):
             return None
-        return Augmentation(shape, self.data.paper)
+        return pipeline.Augmentation(shape, self.data.paper)
 
     def batches(self, phase: str, span: range, seed: int | None = None, **more) -> tf.data.Dataset:
         """Batches of the epochs of a span, see `pipeline.training_batches`; seed: of their order, default the fit's.
