@@ -108,13 +108,9 @@ def plain_value(value) -> float | str | None:
 
 
 def compared(model, dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
-    """The clusters of a data set compared as its rows ask for: counts by the decoder of a VaDE, others by `contrast`.
+    """The clusters of a data set compared: counts by the decoder, if `model` is a VaDE, all else by `contrast`.
 
-    Args:
-        model: a trained VaDE, or another system.
-        dataset: rows, [n, D].
-        groups: the cluster of each row, int [n].
-        n_clusters: K.
+    `groups` are the cluster of each row, int [n].
     """
     if isinstance(model, VaDE) and isinstance(model.likelihood, Counts):
         return expression(model, dataset, groups, n_clusters)
@@ -122,13 +118,12 @@ def compared(model, dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Co
 
 
 def contrast(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
-    """The standardised difference of each feature in each cluster; arguments as `compared`."""
+    """The standardised difference of each feature in each cluster."""
     x, words = dataset.x, are_words(dataset)
     if isinstance(x, SparseRows):
         matrix = (x.matrix > 0 if words else x.matrix).astype(np.float64)
         total = (members(groups, n_clusters) @ matrix).toarray()
-        sizes = np.bincount(groups, minlength=n_clusters).astype(np.float64)
-        count = np.repeat(sizes[:, None], x.shape[1], axis=1)
+        count = np.bincount(groups, minlength=n_clusters)[:, None].astype(np.float64)
     else:
         total, count, start = np.zeros((n_clusters, x.shape[1])), np.zeros((n_clusters, x.shape[1])), 0
         for rows in pipeline.blocks(x):
@@ -155,7 +150,7 @@ def contrast(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
 
 
 def expression(model: VaDE, dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
-    """The log2 fold change of each feature in each cluster, with means in counts of 10,000; arguments as `compared`."""
+    """The log2 fold change of each feature in each cluster, with means in counts of 10,000."""
     total, start = np.zeros((n_clusters, dataset.x.shape[1])), 0
     for rows in pipeline.blocks(dataset.x):
         shares = model.x_parameters(model.encode(rows)[0])[:, : model.n_features]  # of zinb not those of dropout
