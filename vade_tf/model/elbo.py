@@ -10,9 +10,8 @@ q(z|x) = N(m, diag s2) and one sample z of it; the mixture has weights pi_c and 
     rate_c     = KL( gamma || pi )
     -ELBO      = distortion + rate_z + rate_c                                        eq. 12
 
-gamma is a log-softmax, so that a point far from every component has one, too. Shapes are those of the symbols: m, s2 and
-z [batch, latent], pi [K], mu and sigma2 [K, latent], gamma [batch, K]; terms are in nats, [batch]. Every function works
-in the dtype it is given.
+gamma is a log-softmax, so that a point far from every component has one, too. Shapes: m, s2 and z [batch, latent],
+pi [K], mu and sigma2 [K, latent], gamma [batch, K]; terms are in nats, [batch], in the dtype that a function is given.
 """
 
 import math

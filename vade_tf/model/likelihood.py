@@ -70,18 +70,14 @@ class Likelihood(ABC):
     def units(self, observations) -> tuple[float | np.ndarray, float | np.ndarray]:
         """(scale, offset), numbers or [D], of `x = raw * scale + offset`; by default raw values as they are.
 
-        Args:
-            observations: the rows trained on, see `data.dataset.Observations`.
+        `observations` are the rows trained on, see `data.dataset.Observations`.
         """
         return 1.0, 0.0
 
     def check_units(self, raw: np.ndarray, x: np.ndarray, argument: str) -> None:
         """Raises InputError, or warns, where new rows are in other units than those trained on; by default neither.
 
-        Args:
-            raw: some of the rows, [n, D].
-            x: the same, scaled as in training.
-            argument: what the error names.
+        Some of the rows are given, [n, D], raw and x as scaled in training, and the `argument` that an error names.
         """
         return
 
@@ -96,11 +92,7 @@ def register(cls: type[Likelihood]) -> type[Likelihood]:
 
 
 def get(likelihood: str | dict | Likelihood) -> Likelihood:
-    """The likelihood of a name or of its `config`; a likelihood is given back as it is.
-
-    Raises:
-        InputError: no likelihood has this name, or none can be made of this.
-    """
+    """The likelihood of a name or of its `config`, else an InputError; a likelihood is given back as it is."""
     if isinstance(likelihood, Likelihood):
         return likelihood
     arguments = dict(likelihood) if isinstance(likelihood, dict) else {"name": likelihood}
@@ -154,11 +146,10 @@ class Gaussian(Likelihood):
     """x is a real number, the parameters are means. Takes any finite numbers; standardises them.
 
     The variance sigma2 is the mean squared error of the decoder (Rybkin et al., ICML 2021), so that the balance of
-    distortion and rate does not depend on the unit of x: with variance 1, features that the code explains badly leave
-    it no reason to say anything. Rows that are directions have one unit for all features, which share the variance.
+    distortion and rate does not depend on the unit of x.
 
     Args:
-        shared: whether all features have one variance.
+        shared: whether all features have one variance, as those of directions; default False.
     """
 
     name = "gaussian"

@@ -173,17 +173,6 @@ def take_up(model: keras.Model) -> None:
             layer.finalize_state()
 
 
-def serialized(model: keras.Model, *names: str) -> dict:
-    """Networks and layers of a model by the names of its attributes, as a config holds them; None where it has none."""
-    return {name: keras.saving.serialize_keras_object(getattr(model, name)) for name in names}
-
-
-def deserialized(config: dict, custom_objects, *names: str) -> dict:
-    """A config with these networks and layers built, the inverse of `serialized`."""
-    built = {name: keras.saving.deserialize_keras_object(config[name], custom_objects) for name in names}
-    return {**config, **built}
-
-
 def load(file: Path) -> keras.Model:
     """The model of a .keras file.
 

@@ -7,9 +7,9 @@ import keras
 import tensorflow as tf
 
 from vade_tf.errors import InputError, whole_number
-from vade_tf.model import elbo
-from vade_tf.model.observation import ObservationModel, check_rows, in_half
-from vade_tf.model.own_networks import deserialized, serialized
+from vade_tf.model import elbo, own_networks
+from vade_tf.model import likelihood as likelihoods
+from vade_tf.model.observation import ObservationModel, bounded, check_rows, in_half
 from vade_tf.model.prior import GaussianMixturePrior, check_clusters, checked_hints, given_hints, hints_of_batch
 
 TERMS = ("distortion", "rate_z", "rate_c", "guidance")
@@ -62,18 +62,16 @@ class VaDE(ObservationModel):
         seed=0,
         **kwargs,
     ):
+        own_networks.check(encoder, decoder, likelihoods.get(likelihood).outputs)
         super().__init__(encoder, decoder, likelihood, scaling, origins, **kwargs)
         self.seed = whole_number(seed, "seed", 0, 2**31 - 1)
         self.prior = GaussianMixturePrior(n_clusters, decoder.input_shape[-1], self.seed, name="prior")
-        self.guide_weight = self.add_weight(
-            name="guide_weight",
-            shape=(),
-            initializer=keras.initializers.Constant(guide_weight),
-            trainable=False,
-            dtype="float32",
-            autocast=False,
-        )
-        self._add_variance()
+        more: dict = {"trainable": False, "dtype": "float32", "autocast": False}
+        start = keras.initializers.Constant(guide_weight)
+        self.guide_weight = self.add_weight(name="guide_weight", shape=(), initializer=start, **more)
+        if self.likelihood.learns_variance:
+            more |= {"initializer": "zeros", "aggregation": "mean"}
+            self.log_sigma2_x = self.add_weight(name="log_sigma2_x", shape=(self.n_features,), **more)
         self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "elbo", *TERMS)}
         self._takes_hints: bool | None = None  # of the last `fit`; None before the first
         if type(self) is VaDE:  # built, a layer takes no further ones: those of a subclass have yet to come
@@ -131,10 +129,8 @@ class VaDE(ObservationModel):
                 raise InputError(name, "none, every row counts alike", "some", "leave it out")
         if y is None and not hints:
             parts = getattr(validation_data, "element_spec", validation_data)
-            if (
-                isinstance(parts, (tuple, list)) and len(parts) > 1 and parts[1] is not None
-            ):  # they would be in val_loss
-                hint = "leave y out, or train on hints="
+            if isinstance(parts, (tuple, list)) and len(parts) > 1 and parts[1] is not None:
+                hint = "leave y out, or train on hints="  # they would be in val_loss
                 raise InputError("validation_data", "rows alone", "pairs (x, y) with labels", hint)
         return self.fit_unseen(x, y, hints=hints is True or y is not None, validation_data=validation_data, **settings)
 
@@ -162,9 +158,10 @@ class VaDE(ObservationModel):
         check_rows(self, x)
         return super().predict(x, *arguments, **settings)
 
-    def call(self, x):
-        """p(c|x) (eq. 16): raw x [batch, D] -> [batch, K]."""
-        return tf.exp(self.assignments(x)[1])
+    def encode(self, x, training=False):
+        """(m, log s2) of q(z|x): raw x [batch, D] -> two tensors [batch, latent]."""
+        m, log_s2 = self.encoded(x, training)
+        return tf.cast(m, tf.float32), bounded(tf.cast(log_s2, tf.float32))
 
     def assignments(self, x):
         """Raw x [batch, D] -> (mean codes [batch, latent], log p(c|x) [batch, K])."""
@@ -294,14 +291,8 @@ class VaDE(ObservationModel):
     def get_config(self):
         return {
             **super().get_config(),
-            **serialized(self, "encoder", "decoder", "scaling"),
             "n_clusters": self.prior.n_components,
-            "likelihood": self.likelihood.config(),
             "origins": 0 if self.origins is None else self.origins.number,
             "guide_weight": float(keras.ops.convert_to_numpy(self.guide_weight)),
             "seed": self.seed,
         }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**deserialized(config, custom_objects, "encoder", "decoder", "scaling"))

@@ -19,16 +19,17 @@ FUNCTIONS: dict[str, Callable[[Fitting], keras.Model]] = {
     "ae_gmm": models.ae_gmm,
     "vae_gmm": models.vae_gmm,
     "dec": dec.dec,
-    "dec_da": dec.dec_da,
+    "dec_da": dec.dec,
     "idec": dec.idec,
     "gmvae": gmvae.fit,
 }
 
 
 def check(system: str, data: Observations, settings: Settings) -> None:
-    """Raises InputError where a system cannot be fitted to rows, which its function says as well."""
-    if system == "dec_da":
-        dec.check_images(data, settings)
+    """Raises InputError where a system cannot be fitted to rows."""
+    if system == "dec_da" and (data.image_shape is None or settings.augment == "none"):
+        kind = "rows that are no images" if data.image_shape is None else "augment none"
+        raise InputError("model", "augmented images for dec_da", kind, "set model to dec")
 
 
 def fit(
@@ -52,4 +53,5 @@ def fit(
     if system not in FUNCTIONS:
         raise InputError("system", f"one of {', '.join(FUNCTIONS)}", repr(system))
     fitting = begin(x, settings, None, store, reporter, callbacks, system=system, **vars(SYSTEMS[system]))
+    check(system, fitting.data, fitting.settings)
     return fitted(fitting, FUNCTIONS[system](fitting))
