@@ -1,6 +1,6 @@
 """What sets each cluster apart, feature by feature: its mean against that of all other rows.
 
-Rows are read in blocks, and a sparse matrix is never made dense. Counts are compared by the means of the decoder:
+Counts are compared by the means of the decoder:
 
     log2 fold change of cluster c, feature d  =  log2( (10,000 rho_cd + 1) / (10,000 rho_rest,d + 1) )
 
@@ -108,18 +108,13 @@ def plain_value(value) -> float | str | None:
 
 
 def compared(model, dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
-    """The clusters of a data set compared: counts by the decoder, if `model` is a VaDE, all else by `contrast`.
+    """The standardised difference of each feature in each cluster; `expression` of counts, by the decoder of a VaDE.
 
     `groups` are the cluster of each row, int [n].
     """
     if isinstance(model, VaDE) and isinstance(model.likelihood, Counts):
         return expression(model, dataset, groups, n_clusters)
-    return contrast(dataset, groups, n_clusters)
-
-
-def contrast(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
-    """The standardised difference of each feature in each cluster."""
-    x, words = dataset.x, are_words(dataset)
+    x, words = dataset.x, dataset.words is not None or isinstance(dataset.schema, Texts)
     if isinstance(x, SparseRows):
         matrix = (x.matrix > 0 if words else x.matrix).astype(np.float64)
         total = (members(groups, n_clusters) @ matrix).toarray()
@@ -178,11 +173,6 @@ def feature_names(dataset: Dataset) -> list[str]:
             levels = column.levels[1:]
         found += [f"{column.name} = {level}" for level in levels] or [str(column.name)]
     return found
-
-
-def are_words(dataset: Dataset) -> bool:
-    """Whether each feature is the weight of a word in a text."""
-    return dataset.words is not None or isinstance(dataset.schema, Texts)
 
 
 def members(groups: np.ndarray, n_clusters: int) -> scipy.sparse.csr_array:

@@ -62,13 +62,8 @@ def purity(y: np.ndarray, groups: np.ndarray) -> float:
 def most_confident_accuracy(y: np.ndarray, groups: np.ndarray, confidence: np.ndarray) -> float | None:
     """GMVAE's accuracy: each group takes the label of its most confident member (Makhzani et al. 2015, section 4.3).
 
-    Groups may share a label, so it can lie on either side of `accuracy`.
-
-    Args:
-        confidence: how sure each row is of its group, in any increasing measure, [n]; the first of equals counts.
-
-    Returns:
-        Accuracy in [0, 1]; None if all rows are equally sure, as those of k-means are.
+    Groups may share a label, so it can lie on either side of `accuracy`. None if all rows are equally sure, as those
+    of k-means are. `confidence` is how sure each row is, in any increasing measure, [n]; the first of equals counts.
     """
     y, groups = _checked(y, groups)
     confidence = np.asarray(confidence)

@@ -8,8 +8,7 @@
             return tfd.Independent(tfd.Poisson(log_rate=parameters), 1)
 
 `Settings`, `VaDEClusterer`, `VaDE` and what they saved then know it by its name. x are rows in the likelihood's own
-units, float32 [batch, D]; `parameters` are the decoder's output for them, of the same shape unless a class says
-otherwise (`outputs`).
+units, float32 [batch, D]; `parameters` are the decoder's output for them, [batch, D * outputs].
 """
 
 import math
@@ -201,10 +200,9 @@ class Gaussian(Likelihood):
 
 
 def divisors(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """What features of these moments are divided by, each [D]: the standard deviation.
+    """What features of these moments are divided by, each [D]: the standard deviation; of a constant 1.
 
-    Of one that float32 hardly tells from a constant it is a hundred of them, so that rounding, of which it consists,
-    counts for little; of a constant, and of what float32 cannot divide by, 1.
+    Of a feature that float32 hardly tells from a constant, which consists of rounding, a hundred of them.
     """
     constant = (std <= 1e-12 * np.abs(mean)) | (std < 1e-30)
     return np.where(constant, 1.0, np.where(std <= 1e-7 * np.abs(mean), 100.0, 1.0) * std)

@@ -38,8 +38,7 @@ def build_encoder(
         n_features: D, the width of x.
         latent_dim: width of the code.
         hidden: widths of the hidden layers, first to last.
-        precision: Keras dtype policy of the wide layers, e.g. "mixed_bfloat16"; default the global one,
-            `keras.config.dtype_policy()`, which is float32 unless it was set.
+        precision: Keras dtype policy of the wide layers, e.g. "mixed_bfloat16"; default the global one.
         seed: of the initial weights; same seed, same weights.
         first: layer that x goes through first, such as `Filled` or `counts.LogCounts`; default none.
 
@@ -131,8 +130,7 @@ def _convolutions(shape: tuple[int, ...]) -> list[tuple[int, int, int]]:
 def _heads(h, latent_dim: int, mean_seed: tuple[int, ...], variance_seed: tuple[int, ...]) -> list:
     """m and log s2 of the last hidden layer.
 
-    The log variance starts small (s2 close to exp(-3), nearly the same for every x): with the usual initialisation its
-    noise wrecks a pretrained code in the first epoch.
+    s2 starts close to exp(-3): with the usual initialisation its noise wrecks a pretrained code in the first epoch.
     """
     start = keras.initializers.Constant(-3.0)
     log_s2 = dense(latent_dim, "z_log_var", variance_seed, gain=0.1, bias_initializer=start)
@@ -222,8 +220,7 @@ class Roots(Directions):
 
     def inverse(self, x) -> np.ndarray:
         """Rows of this length whose roots, brought to one length, are x, [n, D]; below 0 there are none."""
-        square = np.maximum(np.asarray(x, np.float64), 0.0) ** 2
-        return self.length * square / np.maximum(np.linalg.norm(square, axis=1, keepdims=True), TINY)
+        return super().inverse(np.maximum(np.asarray(x, np.float64), 0.0) ** 2)
 
 
 class Adam(keras.optimizers.Adam):
@@ -241,8 +238,8 @@ class Adam(keras.optimizers.Adam):
 class FusedAdam(Adam):
     """`keras.optimizers.Adam` whose update is TensorFlow's `ResourceApplyAdam`. Same arguments, but no `amsgrad`.
 
-    One fused kernel a weight instead of a dozen passes over memory, with the same result (Kingma & Ba 2015, in the
-    "epsilon hat" form): of the paper's network, with 3.3 million parameters, a third of the time on a processor.
+    One fused kernel a weight, with the same result (Kingma & Ba 2015, in the "epsilon hat" form): of the paper's
+    network, with 3.3 million parameters, a third of the time on a processor.
 
     Raises:
         InputError: `amsgrad=True`, which the kernel does not know.

@@ -1,7 +1,4 @@
-"""The Gaussian mixture over codes: a Keras layer that holds pi, mu and sigma, and the TFP distribution they define.
-
-Below are the checks of what names its components: hints to train on, and clusters to draw from.
-"""
+"""The Gaussian mixture over codes, a Keras layer, and checks of hints and clusters, which name its components."""
 
 import keras
 import numpy as np
@@ -18,8 +15,7 @@ MAX_INT32 = 2**31 - 1  # the most numbers of a weight
 class GaussianMixturePrior(keras.layers.Layer):
     """p(z) = sum_c pi_c N(z; mu_c, diag sigma2_c), trained with the rest of the model (paper, eqs. 1 to 3).
 
-    The weights are logits of pi, mu and log sigma2, kept in float32 whatever the model's precision: half precision
-    turns the mixture's log density into -inf or noise.
+    The weights are logits of pi, mu and log sigma2, kept in float32 whatever the model's precision.
 
     Args:
         n_components: number of clusters K, at least 1.

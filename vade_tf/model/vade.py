@@ -1,7 +1,4 @@
-"""VaDE as a `keras.Model`: ties networks, prior and bound together; knows no data set, file or training phase.
-
-How networks and likelihood read and write raw rows is in `observation`; here are the prior, the bound and the step.
-"""
+"""VaDE as a `keras.Model`: ties networks, prior and bound together; knows no data set, file or training phase."""
 
 import keras
 import tensorflow as tf
@@ -22,12 +19,10 @@ class VaDE(ObservationModel):
     Trained on -ELBO (eq. 12) with one sample of z a row (SGVB). `fit` takes
 
     * rows x [n, D], or images of the shape that the encoder reads, or a pair `(view, x)`: the encoder reads `view` (x,
-      augmented) and the decoder explains `x`. The bound holds for any q(z), so it stays a bound on log p(x);
+      augmented) and the decoder explains `x`, which leaves it a bound on log p(x);
     * optionally `hints`: the group of each row, int [n], -1 where it is not known, or a soft partition P [n, K]. It
       adds `guide_weight * -sum_c P_c log gamma_c` to the loss: a few labels make the model semi-supervised, the
       partition of a start guides it through its first epochs.
-
-    `predict` gives p(c|x) = E_q(z|x)[ p(c|z) ] (eq. 16), [batch, K].
 
     Args:
         encoder: model from x to (m, log s2), both [batch, latent] (`networks.build_encoder`). x is [batch, D], or has
@@ -37,8 +32,7 @@ class VaDE(ObservationModel):
         n_clusters: number of mixture components K.
         likelihood: "bernoulli" (x in [0, 1]), "gaussian" (variance learned), or a `likelihood.Likelihood`.
         scaling: layer from raw features [batch, D] to the x that the likelihood is about, e.g.
-            `keras.layers.Rescaling(1 / 255, dtype="float32")`; applied wherever the model takes x. Default: none, x is
-            taken as it is.
+            `keras.layers.Rescaling(1 / 255, dtype="float32")`; applied wherever the model takes x. Default: none.
         guide_weight: weight of the hints, nats per nat; a weight of the model, so a callback can change it.
         origins: number of experiments or donors that rows come from; where it is not 0, rows may have one more column,
             the number of theirs, and `Origins` learns an offset for each. Default 0.
@@ -100,10 +94,7 @@ class VaDE(ObservationModel):
         super().compile(optimizer, **settings)
 
     def compile_from_config(self, config):
-        """Compile a loaded model as it was (Keras leaves this to a model with a `compile` of its own), but without XLA.
-
-        It may be loaded where there is no GPU; and XLA compiles for every number of rows that it is asked about.
-        """
+        """Compile a loaded model as it was, but without XLA, which compiles for every number of rows."""
         super().compile(**{**keras.saving.deserialize_keras_object(config), "jit_compile": False})
         if self.built:
             self.optimizer.build(self.trainable_variables)
@@ -150,7 +141,7 @@ class VaDE(ObservationModel):
         return super().evaluate(x, y, **settings)
 
     def predict(self, x, *arguments, **settings):
-        """p(c|x) = E_q(z|x)[ p(c|z) ] (eq. 16): raw x [n, D] -> [n, K]; as `keras.Model.predict`.
+        """As `keras.Model.predict`: p(c|x) = E_q(z|x)[ p(c|z) ] (eq. 16), raw x [n, D] -> [n, K].
 
         Raises:
             InputError: rows in an array that are not finite or not in the units of the model.
@@ -169,14 +160,9 @@ class VaDE(ObservationModel):
         return m, self.prior(m, log_s2)
 
     def sample(self, clusters, seed: int = 0):
-        """Draw z ~ N(mu_c, sigma2_c) and decode it: new observations of chosen clusters.
+        """New observations of chosen clusters, int [n]: means of p(x|z) for z ~ N(mu_c, sigma2_c), [n, D].
 
-        Args:
-            clusters: component of each sample, int [n].
-            seed: same clusters and seed, same samples.
-
-        Returns:
-            Means of p(x|z), [n, D].
+        Same clusters and seed, same samples.
 
         Raises:
             InputError: a cluster that is no whole number from 0 to K - 1.
@@ -190,7 +176,7 @@ class VaDE(ObservationModel):
         return self.prior.draw(clusters, noise)
 
     def elbo_terms(self, x, noise, view=None, hints=None, training=False) -> dict:
-        """Each term of the bound for a batch.
+        """distortion, rate_z, rate_c and guidance (unweighted) of a batch, each [batch] in nats and float32.
 
         Args:
             x: raw observations the decoder explains, [batch, D].
@@ -198,9 +184,6 @@ class VaDE(ObservationModel):
             view: what the encoder reads, raw, [batch, D]; default x.
             hints: soft partition, float [batch, K], rows of zeros for none; default no hints.
             training: what layers such as dropout are told.
-
-        Returns:
-            distortion, rate_z, rate_c, guidance (unweighted), each [batch] in nats and float32.
         """
         m, log_s2 = self.encode(x if view is None else view, training)
         return self._terms(x, self.scale(x), m, log_s2, noise, hints, training)
@@ -221,14 +204,9 @@ class VaDE(ObservationModel):
         }
 
     def elbo(self, x):
-        """Evidence lower bound of each row, with the same draws for every row, so that each depends on its row alone.
+        """Evidence lower bound of raw rows [batch, D], each by itself: nats in the units of the likelihood, [batch].
 
-        Args:
-            x: raw observations, [batch, D].
-
-        Returns:
-            Nats, in the units of the likelihood, [batch]. Of a code of up to ten dimensions first and second moments
-            of the noise are exact, see `elbo.cubature`: models of different codes can be compared.
+        The draws are those of `elbo.cubature`, the same for every row.
         """
         scaled, (m, log_s2) = self.scale(x), self.encode(x)
 

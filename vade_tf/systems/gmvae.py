@@ -13,7 +13,6 @@ In the symbols of this package (the paper writes x for our z, z for our c and y 
 
 Expectations are over one draw of z and one of w. The c prior pulls gamma towards 1/K and can merge the clusters before
 they are there: in the loss it is max(CUT, mean rate_c), which has no gradient below CUT.
-docs/evidence/accuracy.md compares it with VaDE.
 """
 
 import keras
@@ -36,8 +35,8 @@ def fit(fitting: Fitting) -> "GMVAE":
     settings, vade = fitting.settings, fitting.model
     width = 2 * settings.latent_dim  # z and w
     encoder = build.build_encoder(fitting.data, settings, vade.likelihood, fitting.precision, width)
-    more: dict = {"scaling": vade.scaling, "seed": settings.seed}
-    model = GMVAE(encoder, vade.decoder, settings.clusters, vade.likelihood, **more)
+    parts = encoder, vade.decoder, settings.clusters, vade.likelihood
+    model = GMVAE(*parts, scaling=vade.scaling, seed=settings.seed)
     loop.fit_keras(fitting, model, lambda span: fitting.batches("fit", span))
     return model
 
@@ -55,11 +54,9 @@ def terms(x, out, z, z_posterior, w_posterior, components, distortion) -> dict:
     """The four terms of -ELBO for one draw (z, w) a row, each [batch] in nats.
 
     Args:
-        x, out: data and the decoder's output for z, [batch, D].
-        z: the draw of q(z|x), [batch, latent].
-        z_posterior, w_posterior: (mean, log variance) of q(z|x) and q(w|x), [batch, latent] each.
+        x, out: data and the decoder's output for z, [batch, D]; `distortion` is that of a `likelihood.Likelihood`.
+        z, z_posterior, w_posterior: the draw; mean and log variance of q(z|x) and q(w|x), [batch, latent] each.
         components: (mu, log sigma2) of p(z|w,c) for the draw of q(w|x), [batch, K, latent] each.
-        distortion: that of a `likelihood.Likelihood`.
     """
     log_pi = uniform(components[0])
     log_gamma = elbo.log_responsibilities(z, log_pi, *components)  # [batch, K]

@@ -1,12 +1,9 @@
 """What a fitted baseline is, and k-means and Gaussian mixtures by scikit-learn: of raw rows or of a network's code.
 
-A `Clustering` has an optional encoder and a head that turns codes into log probabilities. The heads are Keras layers of
-float32 weights: `Centres` (k-means), `FullGaussians` (a GMM), `StudentT` (DEC); the prior of VaDE itself is one too. A
-head that can draw codes of a cluster has `draw`; without it a system does not generate.
+A `Clustering` has an optional encoder and a head that turns codes into log probabilities: `Centres` (k-means),
+`FullGaussians` (a GMM), `StudentT` (DEC), or the prior of VaDE. A head that can draw codes of a cluster has `draw`;
+without it a system does not generate.
 """
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -40,7 +37,7 @@ class _Head(keras.layers.Layer):
         self.mu = self._weight("mu", (n_components, latent_dim))
 
     def _weight(self, name: str, shape: tuple[int, ...]):
-        return self.add_weight(name=name, shape=shape, initializer="zeros", dtype="float32", autocast=False)
+        return self.add_weight(name=name, shape=shape, initializer="zeros", autocast=False)
 
     def _squared_distance(self, z):
         """|z - mu_c|^2: codes [n, width] -> [n, K]."""
@@ -157,10 +154,9 @@ def kmeans(fitting: Fitting) -> Clustering:
 
 def gmm(fitting: Fitting) -> Clustering:
     """A diagonal Gaussian mixture on x itself (full covariances of 784 pixels are singular)."""
-    _several_rows(fitting)
     x = _scaled(fitting)
     k, floor = fitting.settings.clusters, FLOOR * x.var(axis=0).mean() + 1e-12
-    with _fitting(fitting):
+    with fitting.timed(), one_openmp_thread():  # of several, sums come in any order, and a run done again must be equal
         mixture = GaussianMixture(k, covariance_type="diag", reg_covar=floor, random_state=fitting.settings.seed).fit(x)
     head = GaussianMixturePrior(*mixture.means_.shape)
     head.assign(mixture.weights_, mixture.means_, mixture.covariances_)
@@ -175,14 +171,12 @@ def ae_kmeans(fitting: Fitting) -> Clustering:
 
 def ae_gmm(fitting: Fitting) -> Clustering:
     """A Gaussian mixture with full covariances on the code of the pretrained autoencoder."""
-    _several_rows(fitting)
     autoencoder.pretrain(fitting)
     return _clustering(fitting, _gaussians(fitting, codes(fitting.model, fitting.data.x)), coded=True)
 
 
 def vae_gmm(fitting: Fitting) -> Clustering:
     """A plain VAE, that is VaDE with the one component N(0, I), then a Gaussian mixture on its mean codes."""
-    _several_rows(fitting)
     model, settings = fitting.model, fitting.settings
     more: dict = {"scaling": model.scaling, "seed": settings.seed, "name": loop.PLAIN_VAE}
     vae = VaDE(model.encoder, model.decoder, 1, model.likelihood, **more)
@@ -190,18 +184,6 @@ def vae_gmm(fitting: Fitting) -> Clustering:
     vae.prior.trainable = False
     loop.fit_keras(fitting, vae, lambda span: fitting.batches("fit", span))
     return _clustering(fitting, _gaussians(fitting, codes(fitting.model, fitting.data.x)), coded=True)
-
-
-def _several_rows(fitting: Fitting) -> None:
-    if len(fitting.data.x) < 2:
-        raise InputError("x", f"at least 2 rows, to which {fitting.system} fits a Gaussian mixture", "1")
-
-
-@contextmanager
-def _fitting(fitting: Fitting) -> Iterator[None]:
-    """Counts the time; sums over threads come in any order, and a run done again must be equal."""
-    with fitting.timed(), one_openmp_thread():
-        yield
 
 
 def _scaled(fitting: Fitting) -> np.ndarray:
@@ -224,7 +206,7 @@ def _known(fitting: Fitting) -> keras.Model | None:
 
 
 def _centres(fitting: Fitting, z: np.ndarray) -> Centres:
-    with _fitting(fitting):
+    with fitting.timed(), one_openmp_thread():
         found = KMeans(fitting.settings.clusters, n_init=STARTS, random_state=fitting.settings.seed).fit(z)
     head = Centres(*found.cluster_centers_.shape)
     head.mu.assign(found.cluster_centers_)
@@ -232,10 +214,9 @@ def _centres(fitting: Fitting, z: np.ndarray) -> Centres:
 
 
 def _gaussians(fitting: Fitting, z: np.ndarray) -> FullGaussians:
-    z = z.astype(np.float64)
+    z, k, seed = z.astype(np.float64), fitting.settings.clusters, fitting.settings.seed
     floor = 1e-4 * z.var(axis=0).mean() + 1e-12
-    k, seed = fitting.settings.clusters, fitting.settings.seed
-    with _fitting(fitting):
+    with fitting.timed(), one_openmp_thread():
         mixture = GaussianMixture(k, n_init=STARTS, reg_covar=floor, random_state=seed).fit(z)
     return FullGaussians.of(mixture)
 

@@ -30,6 +30,8 @@ def check(system: str, data: Observations, settings: Settings) -> None:
     if system == "dec_da" and (data.image_shape is None or settings.augment == "none"):
         kind = "rows that are no images" if data.image_shape is None else "augment none"
         raise InputError("model", "augmented images for dec_da", kind, "set model to dec")
+    if system.endswith("gmm") and len(data.x) < 2:
+        raise InputError("x", f"at least 2 rows, to which {system} fits a Gaussian mixture", "1")
 
 
 def fit(
@@ -40,16 +42,7 @@ def fit(
     reporter: Silent | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Fitted:
-    """Fit a system that VaDE is compared with.
-
-    Args:
-        system: one of `SYSTEMS`.
-        x, settings, store, reporter, callbacks: as for `training.recipe.fit`.
-
-    Raises:
-        InputError: an unknown system, or rows or settings that cannot be used.
-        DivergedError: loss or weights became NaN or infinite, time and again.
-    """
+    """Fit one of `SYSTEMS`, with which VaDE is compared; all else as for `training.recipe.fit`."""
     if system not in FUNCTIONS:
         raise InputError("system", f"one of {', '.join(FUNCTIONS)}", repr(system))
     fitting = begin(x, settings, None, store, reporter, callbacks, system=system, **vars(SYSTEMS[system]))
