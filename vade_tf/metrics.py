@@ -22,11 +22,7 @@ def _checked(y, groups) -> tuple[np.ndarray, np.ndarray]:
 def contingency(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """Counts of rows in group g with label c: [n_groups, n_labels].
 
-    Args:
-        y, groups: label and group of each row, integers from 0, [n]; so in all functions below.
-
-    Raises:
-        InputError: these are not one of each a row, or a number is no whole one from 0, as -1 for an unknown label.
+    Here and below `y` and `groups` are label and group of each row, integers from 0, [n]; else an InputError.
     """
     y, groups = _checked(y, groups)
     counts = np.zeros((int(groups.max()) + 1, int(y.max()) + 1), np.int64)

@@ -152,8 +152,8 @@ class Filled(keras.layers.Layer):
     """What an encoder reads of rows with missing cells, NaN in x: a value in their place, and flags that say so.
 
     Args:
-        fill: what stands for a missing cell of each feature, [D]: the mean of the known ones.
-        flagged: features that get a flag, 0 or 1, beside them: those of which cells were missing in training.
+        fill: what stands for a missing cell of each feature, [D].
+        flagged: features that get a flag, 0 or 1, beside them.
     """
 
     def __init__(self, fill: Sequence[float], flagged: Sequence[int] = (), **kwargs):

@@ -128,11 +128,7 @@ def check_layers(model: keras.Model, why: str) -> None:
 def copied(
     encoder: keras.Model | None, decoder: keras.Model | None, seed: int
 ) -> tuple[keras.Model, keras.Model] | None:
-    """Copies of two networks with their weights; None of none. Layers such as dropout are seeded by the seed.
-
-    Raises:
-        InputError: there is one without the other, or they share weights.
-    """
+    """Copies of two networks with their weights; None of none. Layers such as dropout are seeded by the seed."""
     if encoder is None and decoder is None:
         return None
     if encoder is None or decoder is None:
@@ -163,11 +159,9 @@ def take_up(model: keras.Model) -> None:
 
 
 def load(file: Path) -> keras.Model:
-    """The model of a .keras file.
+    """The model of a .keras file; an InputError where it has other members, or weights that are not finite.
 
-    Raises:
-        InputError: it has other members than a model, or weights that are not finite.
-        Exception: whatever zipfile, Keras and h5py raise for what is damaged.
+    What is damaged raises whatever zipfile, Keras and h5py raise.
     """
     with zipfile.ZipFile(file) as archive:
         members = sorted(archive.namelist())

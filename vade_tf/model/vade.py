@@ -34,8 +34,8 @@ class VaDE(ObservationModel):
         scaling: layer from raw features [batch, D] to the x that the likelihood is about, e.g.
             `keras.layers.Rescaling(1 / 255, dtype="float32")`; applied wherever the model takes x. Default: none.
         guide_weight: weight of the hints, nats per nat; a weight of the model, so a callback can change it.
-        origins: number of experiments or donors that rows come from; where it is not 0, rows may have one more column,
-            the number of theirs, and `Origins` learns an offset for each. Default 0.
+        origins: number of experiments or donors that rows come from; where it is not 0, the default, rows may have one
+            more column, the number of theirs, and an offset is learned for each.
         seed: noise of step t is a pure function of (seed, t), with XLA (jit_compile=True) another one; two runs with
             one seed are equal, on one device or many.
 
@@ -76,13 +76,10 @@ class VaDE(ObservationModel):
         return list(self._trackers.values())
 
     def compile(self, optimizer="rmsprop", **settings) -> None:
-        """As `keras.Model.compile`, but the loss is -ELBO and the metrics are its terms: there are no others.
+        """As `keras.Model.compile`, but the loss is -ELBO and the metrics are its terms: an InputError for others.
 
         Networks in float16 have their loss scaled, unless auto_scale_loss=False says otherwise; a train_step of one's
         own is to call `optimizer.scale_loss` then.
-
-        Raises:
-            InputError: a loss or a metric is given.
         """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if settings.get(name) is not None:

@@ -80,7 +80,7 @@ class GMVAE(ObservationModel):
     """The model above, trained on batches of raw x; `predict` gives p(c | z, w) at the means of q, [n, K].
 
     Args:
-        encoder: model from x [n, D] to means and log variances of (z, w) side by side, [n, 2 latent] each.
+        encoder: model from x to means and log variances of (z, w) side by side, [n, 2 latent] each.
         decoder, n_clusters, likelihood, scaling, seed: as for `VaDE`.
         prior: `build_prior`; made here unless a saved model brings it.
     """
