@@ -34,20 +34,6 @@ def test_nmi_and_ari_are_those_of_their_definitions(y, random):
     assert found["ari"] == pytest.approx(oracles.ari(y, groups), abs=1e-9)
 
 
-def test_nmi_and_ari_of_a_grouping_worked_out_on_paper():
-    """Labels 0 0 1 1, groups 0 0 0 1.
-
-    Of six pairs, two are together by label, three by group, one by both, and 2 * 3 / 6 = 1 is so by chance: ARI 0.
-    Entropies: labels log 2, groups 2 log 2 - 3/4 log 3, both 3/2 log 2. Information: 3/2 log 2 - 3/4 log 3 = 0.2158,
-    over the mean of log 2 = 0.6931 and 0.5623, which is 0.6277: NMI 0.3437.
-    """
-    found = metrics.scores(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1]))
-    assert found["ari"] == pytest.approx(0, abs=1e-12)
-    assert found["nmi"] == pytest.approx(0.3437, abs=1e-4)
-    opposed = metrics.scores(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]))  # 0 of 2 and 2; 4/6 by chance: -2/3 / 4/3
-    assert (opposed["ari"], opposed["nmi"]) == pytest.approx((-0.5, 0))
-
-
 def by_hand():
     """Nine rows, three groups: (labels, groups, confidence), small enough to count on fingers."""
     y = np.array([0, 0, 0, 0, 1, 1, 1, 2, 2])

@@ -1,6 +1,6 @@
 """What sets each cluster apart, feature by feature: its mean against that of all other rows.
 
-Rows are read in blocks, and a sparse matrix is never made dense. Counts are compared by the means of the decoder:
+Counts are compared by the means of the decoder:
 
     log2 fold change of cluster c, feature d  =  log2( (10,000 rho_cd + 1) / (10,000 rho_rest,d + 1) )
 
@@ -108,27 +108,17 @@ def plain_value(value) -> float | str | None:
 
 
 def compared(model, dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
-    """The clusters of a data set compared as its rows ask for: counts by the decoder of a VaDE, others by `contrast`.
+    """The standardised difference of each feature in each cluster; `expression` of counts, by the decoder of a VaDE.
 
-    Args:
-        model: a trained VaDE, or another system.
-        dataset: rows, [n, D].
-        groups: the cluster of each row, int [n].
-        n_clusters: K.
+    `groups` are the cluster of each row, int [n].
     """
     if isinstance(model, VaDE) and isinstance(model.likelihood, Counts):
         return expression(model, dataset, groups, n_clusters)
-    return contrast(dataset, groups, n_clusters)
-
-
-def contrast(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
-    """The standardised difference of each feature in each cluster; arguments as `compared`."""
-    x, words = dataset.x, are_words(dataset)
+    x, words = dataset.x, dataset.words is not None or isinstance(dataset.schema, Texts)
     if isinstance(x, SparseRows):
         matrix = (x.matrix > 0 if words else x.matrix).astype(np.float64)
         total = (members(groups, n_clusters) @ matrix).toarray()
-        sizes = np.bincount(groups, minlength=n_clusters).astype(np.float64)
-        count = np.repeat(sizes[:, None], x.shape[1], axis=1)
+        count = np.bincount(groups, minlength=n_clusters)[:, None].astype(np.float64)
     else:
         total, count, start = np.zeros((n_clusters, x.shape[1])), np.zeros((n_clusters, x.shape[1])), 0
         for rows in pipeline.blocks(x):
@@ -155,7 +145,7 @@ def contrast(dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
 
 
 def expression(model: VaDE, dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
-    """The log2 fold change of each feature in each cluster, with means in counts of 10,000; arguments as `compared`."""
+    """The log2 fold change of each feature in each cluster, with means in counts of 10,000."""
     total, start = np.zeros((n_clusters, dataset.x.shape[1])), 0
     for rows in pipeline.blocks(dataset.x):
         shares = model.x_parameters(model.encode(rows)[0])[:, : model.n_features]  # of zinb not those of dropout
@@ -183,11 +173,6 @@ def feature_names(dataset: Dataset) -> list[str]:
             levels = column.levels[1:]
         found += [f"{column.name} = {level}" for level in levels] or [str(column.name)]
     return found
-
-
-def are_words(dataset: Dataset) -> bool:
-    """Whether each feature is the weight of a word in a text."""
-    return dataset.words is not None or isinstance(dataset.schema, Texts)
 
 
 def members(groups: np.ndarray, n_clusters: int) -> scipy.sparse.csr_array:

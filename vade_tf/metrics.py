@@ -20,10 +20,9 @@ def _checked(y, groups) -> tuple[np.ndarray, np.ndarray]:
 
 
 def contingency(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Counts of rows in group g with label c: [n_groups, n_labels], from integers that start at 0.
+    """Counts of rows in group g with label c: [n_groups, n_labels].
 
-    Raises:
-        InputError: these are not one of each a row, or a number is no whole one from 0, as -1 for an unknown label.
+    Here and below `y` and `groups` are label and group of each row, integers from 0, [n]; else an InputError.
     """
     y, groups = _checked(y, groups)
     counts = np.zeros((int(groups.max()) + 1, int(y.max()) + 1), np.int64)
@@ -32,24 +31,17 @@ def contingency(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def accuracy(y: np.ndarray, groups: np.ndarray) -> float:
-    """Unsupervised clustering accuracy (Yang et al. 2010; paper, section 4.2).
+    """Unsupervised clustering accuracy in [0, 1] (Yang et al. 2010; paper, section 4.2).
 
     The share of rows whose group is matched to their label, under the best one-to-one matching of groups and labels
     (Hungarian algorithm). Groups without a partner, where there are more groups than labels, count as wrong.
-
-    Args:
-        y: labels, integers from 0, [n].
-        groups: assignments, integers from 0, [n].
-
-    Returns:
-        Accuracy in [0, 1].
     """
     counts = contingency(y, groups)
     return float(counts[linear_sum_assignment(counts, maximize=True)].sum() / counts.sum())
 
 
 def matching(y: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Label of each group under the best one-to-one matching (Hungarian), -1 without a partner: [groups.max() + 1]."""
+    """Label of each group under the matching of `accuracy`, -1 without a partner: [groups.max() + 1]."""
     counts = contingency(y, groups)
     partner = np.full(len(counts), -1)
     rows, columns = linear_sum_assignment(counts, maximize=True)
@@ -66,15 +58,8 @@ def purity(y: np.ndarray, groups: np.ndarray) -> float:
 def most_confident_accuracy(y: np.ndarray, groups: np.ndarray, confidence: np.ndarray) -> float | None:
     """GMVAE's accuracy: each group takes the label of its most confident member (Makhzani et al. 2015, section 4.3).
 
-    Reads one label a group where `accuracy` reads all, and lets groups share a label, so it can lie on either side.
-
-    Args:
-        y: labels, integers from 0, [n].
-        groups: assignments, integers from 0, [n].
-        confidence: how sure each row is of its group, in any increasing measure, [n]; the first of equals counts.
-
-    Returns:
-        Accuracy in [0, 1]; None if all rows are equally sure, as those of k-means are: no member is the surest.
+    Groups may share a label, so it can lie on either side of `accuracy`. None if all rows are equally sure, as those
+    of k-means are. `confidence` is how sure each row is, in any increasing measure, [n]; the first of equals counts.
     """
     y, groups = _checked(y, groups)
     confidence = np.asarray(confidence)
@@ -119,7 +104,6 @@ def calibration(correct: np.ndarray, confidence: np.ndarray, n_bins: int = 10) -
 
 def scores(y: np.ndarray, groups: np.ndarray) -> dict[str, float]:
     """{"acc", "nmi", "ari"}: accuracy, normalised mutual information (arithmetic mean), adjusted Rand index."""
-    y, groups = _checked(y, groups)
     return {
         "acc": accuracy(y, groups),
         "nmi": float(normalized_mutual_info_score(y, groups)),
@@ -129,12 +113,10 @@ def scores(y: np.ndarray, groups: np.ndarray) -> dict[str, float]:
 
 def all_scores(y: np.ndarray, groups: np.ndarray, confidence: np.ndarray) -> dict[str, float | None]:
     """`scores` and "purity", "most_confident_acc", "homogeneity", "completeness"; arguments as above."""
-    y, groups = _checked(y, groups)
-    homogeneity, completeness, _ = homogeneity_completeness_v_measure(y, groups)
-    return {
+    found = {
         **scores(y, groups),
         "purity": purity(y, groups),
         "most_confident_acc": most_confident_accuracy(y, groups, confidence),
-        "homogeneity": float(homogeneity),
-        "completeness": float(completeness),
     }
+    found["homogeneity"], found["completeness"], _ = map(float, homogeneity_completeness_v_measure(y, groups))
+    return found

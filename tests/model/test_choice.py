@@ -23,8 +23,6 @@ def model_of(x, asked="auto"):
 
 
 BYTES = np.random.default_rng(0).integers(0, 256, (30, 6)).astype("u1")
-
-
 GREY = np.where(BYTES > 127, BYTES, 0).astype("u1")  # half of it black, as images often are
 
 
@@ -33,13 +31,10 @@ def test_bytes_may_come_as_floats_and_images_may_be_black(given):
     choice.check_units(model_of(BYTES), given)
 
 
-def test_of_rows_that_are_not_standardised_nothing_is_said(rng):
-    x = rng.normal(500, 1, (50, 6)).astype("f4")
-    shape = {"n_features": 6, "latent_dim": 2, "hidden": (4,)}
-    model = VaDE(networks.build_encoder(**shape), networks.build_decoder(**shape), 2, "gaussian")
+def test_of_rows_that_are_not_standardised_nothing_is_said(small_model, rng):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        choice.check_units(model, x)
+        choice.check_units(small_model("gaussian"), rng.normal(500, 1, (50, 12)).astype("f4"))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -119,7 +114,7 @@ def test_weights_of_few_words_are_no_answers(rng):
     assert isinstance(choice.choose(observe(np.sign(weights))), Bernoulli)  # the same number of words in each
 
 
-SHADES = np.linspace(0, 1, 60).reshape(10, 6)
+SHADES = np.linspace(0, 1, 60).reshape(5, 12)
 
 
 @pytest.mark.parametrize(
@@ -132,14 +127,12 @@ SHADES = np.linspace(0, 1, 60).reshape(10, 6)
         (255 * SHADES, 65535 * SHADES, "refused"),
         (SHADES, SHADES - 0.1, "warned"),
         (SHADES, 1.2 * SHADES, "warned"),
-        (255 * SHADES, np.zeros((3, 6)), "taken"),
+        (255 * SHADES, np.zeros((3, 12)), "taken"),
     ],
 )
-def test_grey_values_in_other_units(trained_on, given, outcome):
+def test_grey_values_in_other_units(trained_on, given, outcome, small_model):
     top = trained_on.max()
-    scaling = None if top == 1 else keras.layers.Rescaling(1 / top)
-    shape = {"n_features": 6, "latent_dim": 2, "hidden": (4,)}
-    model = VaDE(networks.build_encoder(**shape), networks.build_decoder(**shape), 2, scaling=scaling)
+    model = small_model(scaling=None if top == 1 else keras.layers.Rescaling(1 / top))
     if outcome == "refused":
         with pytest.raises(InputError, match="^x: expected values in the units of the training"):
             choice.check_units(model, given)

@@ -77,17 +77,6 @@ def test_gamma_of_a_point_a_thousand_deviations_away(dtype):
         assert np.max(want) > 0.99  # so a uniform fallback would be seen
 
 
-def test_one_component_gives_a_plain_vae():
-    v = draw(1, k=1)
-    v["mu"], v["log_sigma2"], v["log_pi"] = np.zeros((1, 3)), np.zeros((1, 3)), np.zeros(1)
-    log_gamma = log_gamma_of(v)
-    q = tfd.Independent(tfd.Normal(v["m"], np.exp(v["log_s2"] / 2)), 1)
-    standard = tfd.Independent(tfd.Normal(np.zeros(3), np.ones(3)), 1)
-    rate = elbo.rate_z(log_gamma, v["m"], v["log_s2"], v["mu"], v["log_sigma2"])
-    np.testing.assert_allclose(rate, tfd.kl_divergence(q, standard), rtol=1e-12)
-    np.testing.assert_allclose(elbo.rate_c(log_gamma, v["log_pi"]), 0.0, atol=1e-12)
-
-
 def test_bound_by_terms_equals_monte_carlo_through_the_mixture():
     """E_q[ log p(z) - log q(z|x) ] - KL(gamma || p(c|z)) = -(rate_z + rate_c): exact for any gamma."""
     v = draw(2, batch=3)
@@ -103,32 +92,6 @@ def test_bound_by_terms_equals_monte_carlo_through_the_mixture():
     error = estimate.std(axis=0) / np.sqrt(len(estimate))
     assert np.all(np.abs(estimate.mean(axis=0) + rates) < 4 * error)
     assert np.all(rates >= (q.log_prob(z) - mixture.log_prob(z)).numpy().mean(axis=0) - 4 * error)  # a bound
-
-
-def test_gradients_equal_finite_differences():
-    v = draw(4)
-    names = ("m", "log_s2", "mu", "log_sigma2", "log_pi", "out")
-    noise = np.random.default_rng(0).normal(size=v["m"].shape)
-    direction = {name: np.random.default_rng(7).normal(size=v[name].shape) for name in names}
-
-    def loss(values):
-        z = values["m"] + tf.exp(values["log_s2"] / 2) * noise
-        log_pi = tf.nn.log_softmax(values["log_pi"])
-        log_gamma = elbo.log_responsibilities(z, log_pi, values["mu"], values["log_sigma2"])
-        terms = elbo.rate_z(log_gamma, values["m"], values["log_s2"], values["mu"], values["log_sigma2"])
-        terms += elbo.rate_c(log_gamma, log_pi) + Bernoulli().distortion(v["x"], values["out"])
-        return tf.reduce_sum(terms + elbo.guidance(log_gamma, v["P"]))
-
-    tensors = {name: tf.constant(v[name]) for name in names}
-    with tf.GradientTape() as tape:
-        tape.watch(tensors)
-        value = loss(tensors)
-    gradients = tape.gradient(value, tensors)
-    for name in names:
-        h = 1e-6
-        up, down = ({**tensors, name: tensors[name] + step * direction[name]} for step in (h, -h))
-        slope = (loss(up) - loss(down)) / (2 * h)
-        np.testing.assert_allclose(tf.reduce_sum(gradients[name] * direction[name]), slope, rtol=1e-6)
 
 
 def test_guidance_is_the_cross_entropy_of_p_and_lowest_where_gamma_is_p():
@@ -170,12 +133,6 @@ def test_what_is_given_out_is_the_mean_of_gamma_over_draws_of_q(k, latent):
         at_mean[i] = oracles.responsibilities(mean, pi, mu, sigma2)
     assert np.abs(found - of_draws).mean() <= 0.02
     assert np.abs(found - of_draws).mean() < 0.5 * np.abs(at_mean - of_draws).mean()
-
-
-def test_without_noise_what_is_given_out_is_gamma_at_the_mean():
-    m, log_s2, *mixture = posterior_and_mixture(3, 4, 3)
-    found = elbo.log_assignments(m, np.full_like(log_s2, -40.0), *mixture)
-    np.testing.assert_allclose(found, elbo.log_responsibilities(m, *mixture), rtol=1e-6, atol=1e-6)
 
 
 def wide(kind, k=80, latent=64, batch=32):

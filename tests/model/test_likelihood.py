@@ -1,17 +1,14 @@
 """A likelihood is one class: against SciPy's densities, by its name, and the units it gives."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from scipy import stats
-from tensorflow_probability import distributions as tfd
 
 from vade_tf.data.observations import observe
 from vade_tf.errors import InputError
-from vade_tf.model import likelihood, networks
+from vade_tf.model import likelihood
 from vade_tf.model.likelihood import Bernoulli, Gaussian, Likelihood
-from vade_tf.model.vade import VaDE
 
 
 @pytest.mark.parametrize("kind", [Bernoulli(), Gaussian()])
@@ -31,39 +28,6 @@ def test_the_fused_formulas_are_the_distribution_and_scipy(kind, rng):
     np.testing.assert_allclose(Likelihood.distortion(kind, x, tf.constant(parameters)), -log_p.sum(axis=1), rtol=1e-12)
     a_feature = -log_p.mean(axis=1) if kind.name == "bernoulli" else ((x - parameters) ** 2).mean(axis=1)
     np.testing.assert_allclose(kind.reconstruction(x, tf.constant(parameters)), a_feature, rtol=1e-6)
-
-
-@pytest.fixture
-def counts(monkeypatch):
-    """A likelihood of somebody's own, known for the length of a test."""
-    monkeypatch.setattr(likelihood, "FAMILIES", dict(likelihood.FAMILIES))
-
-    @likelihood.register
-    class Poisson(Likelihood):
-        name = "poisson"
-
-        def distribution(self, parameters):
-            return tfd.Independent(tfd.Poisson(log_rate=parameters), reinterpreted_batch_ndims=1)
-
-    return Poisson
-
-
-@pytest.mark.long
-def test_a_new_one_is_one_class(counts, rng, tmp_path):
-    """Its distribution is enough to train, decode, save and load: SciPy's density says what the distortion is."""
-    x = rng.poisson(3.0, (64, 5)).astype("f4")
-    shape = {"n_features": 5, "latent_dim": 2, "hidden": (8,)}
-    model = VaDE(networks.build_encoder(**shape), networks.build_decoder(**shape), 3, "poisson")
-    model.compile(keras.optimizers.Adam(1e-2))
-    losses = model.fit(x, batch_size=16, epochs=40, verbose=0).history["loss"]
-    assert losses[-1] < losses[0]
-    noise = np.zeros((64, 2), "f4")
-    rate = model.decode(model.encode(x)[0]).numpy().astype("f8")
-    np.testing.assert_allclose(
-        model.elbo_terms(x, noise)["distortion"], -stats.poisson(rate).logpmf(x).sum(axis=1), rtol=1e-4
-    )
-    model.save(tmp_path / "m.keras")
-    assert isinstance(keras.saving.load_model(tmp_path / "m.keras").likelihood, counts)
 
 
 def test_each_feature_is_standardised_whatever_its_scale(rng):

@@ -15,8 +15,6 @@ from vade_tf.model.mixed import Mixed
 from vade_tf.model.vade import VaDE
 
 BLOCKS = (("gaussian", 2), ("bernoulli", 2), ("categorical", 3), ("categorical", 2), ("gaussian", 1))
-
-
 NUMBERS, ANSWERS, COLOUR, SIZE = [0, 1, 9], [2, 3], slice(4, 7), slice(7, 9)
 
 

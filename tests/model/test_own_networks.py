@@ -233,11 +233,7 @@ def endless(file, name, shape):
 
 
 PROGRAM = {"class_name": "__lambda__", "config": {"code": "4wEA", "defaults": None, "closure": None}}
-
-
 SAVER = {"class_name": "function", "module": "keras.models", "config": "load_model", "registered_name": "load_model"}
-
-
 HARMS = {
     "a pickled program": asks_for("Lambda", function=PROGRAM),
     "a function that loads a file": asks_for("Lambda", function=SAVER),

@@ -12,7 +12,7 @@ import scipy.sparse
 from scipy import stats
 from small_reports import a_table, found_of
 
-from vade_tf.contrast import FOLD, Contrast, contrast, expression
+from vade_tf.contrast import FOLD, Contrast, compared
 from vade_tf.data.cells import Genes
 from vade_tf.data.observations import build
 from vade_tf.model import networks
@@ -133,7 +133,7 @@ def test_effects_are_those_of_pandas(rng, kind):
     x[:, 4] = 7  # constant
     values = {"dense": x + 1e4 + 0.5, "sparse": scipy.sparse.csr_array(x * 1.0), "bytes": x.astype("u1")}[kind]
     data = build(values, None, "x", "memory", "gaussian")
-    apart = contrast(data, groups, 4)  # nobody is in the last one
+    apart = compared(None, data, groups, 4)  # nobody is in the last one
     frame = pandas.DataFrame(np.asarray(data.x), dtype=float)
     for c in range(3):
         inside, outside, effect = oracle(frame, groups, c)
@@ -151,7 +151,7 @@ def test_missing_cells_count_nowhere(rng):
     x[rng.uniform(size=x.shape) < 0.3] = np.nan
     x[:50, 3] = np.nan  # a cluster without a value
     frame = pandas.DataFrame(x, columns=list("abcd"))
-    apart = contrast(build(frame, None, "x", "memory"), groups, 2)
+    apart = compared(None, build(frame, None, "x", "memory"), groups, 2)
     for c in range(2):
         inside, outside, effect = oracle(frame.astype(float), groups, c)
         np.testing.assert_allclose(apart.inside[c], inside, rtol=1e-6)
@@ -186,5 +186,5 @@ def test_fold_changes_are_those_of_the_decoder(rng):
     mean = model.decode(model.encode(x)[0]).numpy().astype("f8")
     mean = 1e4 * mean / mean.sum(axis=1, keepdims=True)
     ratio = (mean[groups == 0].mean(axis=0) + 1) / (mean[groups == 1].mean(axis=0) + 1)
-    effect = expression(model, data, groups, 2).effect
+    effect = compared(model, data, groups, 2).effect
     np.testing.assert_allclose(effect, [np.log2(ratio), -np.log2(ratio)], atol=1e-3)

@@ -12,8 +12,6 @@ from vade_tf.training.settings import Settings
 SMALL = {
     "clusters": 3, "hidden": (8,), "latent_dim": 2, "pretrain_epochs": 0, "precision": "float32", "schedule": "step",
 }  # fmt: skip
-
-
 STEPS = 4  # of all rows together, so that their order does not matter
 
 
@@ -39,8 +37,6 @@ class First(keras.callbacks.Callback):
 
 
 NETWORK = ("encoder_0/kernel", "encoder_0/bias", "z_mean/kernel", "z_mean/bias")
-
-
 DECODER = ("decoder_0/kernel", "decoder_0/bias", "x_parameters/kernel", "x_parameters/bias")
 
 
@@ -139,22 +135,10 @@ def test_idec_weighs_a_tenth_of_the_kl_against_the_reconstruction_of_a_feature(r
     assert_moved_alike(fitted.model, first, names, variables)
 
 
-def test_dec_sharpens_towards_small_clusters(rng):
-    """Xie et al., eq. 3, element by element."""
-    q = rng.dirichlet(np.ones(4), 6)
-    expected = np.empty((6, 4))
-    for i in range(6):
-        weights = [q[i, c] ** 2 / sum(q[j, c] for j in range(6)) for c in range(4)]
-        expected[i] = [w / sum(weights) for w in weights]
-    np.testing.assert_allclose(dec.target(q.astype("f4")), expected, rtol=1e-5)
-    even = np.full((3, 2), 0.5, "f4")
-    np.testing.assert_allclose(dec.target(even), even)
-
-
 def test_a_row_is_drawn_to_its_own_target(rng):
     """The loss of rows 4, 0 and 2 is their mean KL(p || q), in whatever order they come."""
     q, x = rng.dirichlet(np.ones(3), 5).astype("f4"), keras.Input((3,))
-    model = dec.SelfTraining(x, keras.layers.Softmax()(x), n=5, form=lambda x, p: p)
+    model = dec.SelfTraining(x, keras.layers.Softmax()(x), n=5)
     model.compile(loss="kl_divergence")
     assert model.aim(q) == np.mean(q.argmax(axis=1) != 0)
     assert model.aim(q) == 0

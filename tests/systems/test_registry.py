@@ -18,11 +18,7 @@ from vade_tf.systems import dec, registry
 from vade_tf.training.settings import Settings
 
 OTHERS = [name for name in systems.SYSTEMS if name != "dec_da"]  # which is of images alone: test_systems_images.py
-
-
 GENERATIVE = {"gmm", "ae_gmm", "vae_gmm", "gmvae"}
-
-
 SMALL = {
     "clusters": 3,
     "batch_size": 64,

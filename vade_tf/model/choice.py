@@ -16,16 +16,10 @@ MAX_ROWS_SAMPLED = 10_000  # rows, at even distances, whose sums and units are l
 
 
 def choose(observations) -> Likelihood:
-    """The likelihood that rows ask for; for "auto" that of their kind.
+    """The likelihood that `data.dataset.Observations` ask for, else an InputError; for "auto" that of their kind.
 
     Counts get a negative binomial, the columns of a table a family each, bytes, images in [0, 1] and what varies as on
     and off do a Bernoulli, all else a Gaussian.
-
-    Args:
-        observations: `data.dataset.Observations`.
-
-    Raises:
-        InputError: the likelihood is unknown, or cannot be that of these rows.
     """
     rows, asked = observations, None if observations.likelihood == "auto" else get(observations.likelihood)
     if rows.kind == "counts":
@@ -61,16 +55,13 @@ def _median_size(observations) -> float:
 
 
 def check_units(model, x, argument: str = "x", names: dict[int, str] | None = None) -> None:
-    """Check that a fitted model can take new raw rows: finite numbers in the units of those it was trained on.
+    """Raises InputError, or warns, where new raw rows are not finite or not in the units that a model was trained on.
 
     Args:
-        model: anything with a `likelihood`, an `encoder` and a `scale`, such as a `VaDE`.
+        model: a `VaDE` or another system.
         x: raw rows, [n, D]: an array, or `data.rows.SparseRows`.
         argument: what an error names.
         names: of the features that are numbers of a table, by their places: these alone are compared, dates go on.
-
-    Raises:
-        InputError: a value is not finite, or the rows are in other units.
     """
     finite_range(x, argument, model.likelihood.takes_missing and fills(model.encoder))
     if len(x):

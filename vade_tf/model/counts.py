@@ -2,9 +2,8 @@
 
     x_d | z ~ NB(mean l rho_d, variance l rho_d + r_d (l rho_d)^2)        l = sum_d x_d,  rho = softmax of the decoder
 
-Rows are cells, documents or customers; features are what is counted in them. l is observed, so the code says what a row
-consists of and not how much of it there is. r_d, the dispersion of a feature, is learned as the variance of a Gaussian
-is, by its moments.
+l is observed, so the code says what a row consists of and not how much of it there is. r_d, the dispersion of a
+feature, is learned as the variance of a Gaussian is, by its moments.
 """
 
 import keras

@@ -10,9 +10,8 @@ q(z|x) = N(m, diag s2) and one sample z of it; the mixture has weights pi_c and 
     rate_c     = KL( gamma || pi )
     -ELBO      = distortion + rate_z + rate_c                                        eq. 12
 
-Everything stays in log space: gamma is a log-softmax, so a point far from every component keeps the responsibilities
-the model gives it (exponentiating first turns them into 0/0, or into a uniform row once a small constant is added).
-Every function works in the dtype it is given; the model gives float32, the tests float64.
+gamma is a log-softmax, so that a point far from every component has one, too. Shapes: m, s2 and z [batch, latent],
+pi [K], mu and sigma2 [K, latent], gamma [batch, K]; terms are in nats, [batch], in the dtype that a function is given.
 """
 
 import math
@@ -26,16 +25,7 @@ WIDE = 4096  # numbers of the components' means, K times latent, from which on s
 
 
 def log_normal(z, mu, log_sigma2):
-    """Log density of each code under each component, log N(z; mu_c, diag sigma2_c).
-
-    Args:
-        z: codes, [batch, latent].
-        mu: component means, [K, latent].
-        log_sigma2: log of the component variances, [K, latent].
-
-    Returns:
-        Log densities in nats, [batch, K].
-    """
+    """Log density of each code under each component, log N(z; mu_c, diag sigma2_c): nats, [batch, K]."""
     if _wide(mu):
         log_volume = tf.reduce_sum(log_sigma2 + LOG_2PI, axis=-1)  # [K]
         return -0.5 * (_squares(z, tf.zeros_like(z), mu, log_sigma2) + log_volume)
@@ -44,20 +34,12 @@ def log_normal(z, mu, log_sigma2):
 
 
 def log_responsibilities(z, log_pi, mu, log_sigma2):
-    """log gamma_c = log p(c|z). Shapes as in `log_normal`, `log_pi` [K]. Returns [batch, K]."""
+    """log gamma_c = log p(c|z), [batch, K]."""
     return tf.nn.log_softmax(log_pi + log_normal(z, mu, log_sigma2), axis=-1)
 
 
 def log_assignments(m, log_s2, log_pi, mu, log_sigma2):
-    """log p(c|x) = log E_{q(z|x)}[ p(c|z) ] (eq. 16), by the draws of `cubature`.
-
-    Args:
-        m, log_s2: mean and log variance of q(z|x), [batch, latent].
-        log_pi, mu, log_sigma2: the mixture, [K], [K, latent] and [K, latent].
-
-    Returns:
-        Log probabilities, [batch, K], in the dtype of m. A row's hang on that row alone.
-    """
+    """log p(c|x) = log E_{q(z|x)}[ p(c|z) ] (eq. 16), by the draws of `cubature`: [batch, K], each row by itself."""
     draws = cubature(m.shape[-1])  # [draws, latent]
     z = m[:, None, :] + tf.exp(0.5 * log_s2)[:, None, :] * tf.cast(draws, m.dtype)  # [batch, draws, latent]
     flat = tf.reshape(z, (-1, m.shape[-1]))
@@ -68,16 +50,7 @@ def log_assignments(m, log_s2, log_pi, mu, log_sigma2):
 
 
 def rate_z(log_gamma, m, log_s2, mu, log_sigma2):
-    """sum_c gamma_c KL( N(m, diag s2) || N(mu_c, diag sigma2_c) ) in closed form.
-
-    Args:
-        log_gamma: log responsibilities, [batch, K].
-        m, log_s2: mean and log variance of q(z|x), [batch, latent].
-        mu, log_sigma2: mean and log variance of the components, [K, latent].
-
-    Returns:
-        Nats per row, [batch].
-    """
+    """sum_c gamma_c KL( N(m, diag s2) || N(mu_c, diag sigma2_c) ) in closed form: [batch]."""
     if _wide(mu):
         squares = _squares(m, tf.exp(log_s2), mu, log_sigma2)  # [batch, K]
         volumes = tf.reduce_sum(log_sigma2, axis=-1) - tf.reduce_sum(log_s2 + 1.0, axis=-1, keepdims=True)
@@ -97,7 +70,7 @@ def _wide(mu) -> bool:
 
 
 def _squares(m, s2, mu, log_sigma2):
-    """sum_d ((m - mu_c)^2 + s2) / sigma2_c by two matrix products: [batch, latent] and [K, latent] twice -> [batch, K].
+    """sum_d ((m - mu_c)^2 + s2) / sigma2_c by two matrix products: [batch, K].
 
     m^2, 2 m mu_c and mu_c^2 cancel where a code lies near a narrow component, so they are summed in float64.
     """
@@ -109,7 +82,7 @@ def _squares(m, s2, mu, log_sigma2):
 
 
 def rate_c(log_gamma, log_pi):
-    """KL( gamma || pi ) in nats: log_gamma [batch, K], log_pi [K] -> [batch]."""
+    """KL( gamma || pi ): [batch]."""
     return tf.reduce_sum(tf.exp(log_gamma) * (log_gamma - log_pi), axis=-1)
 
 
@@ -119,14 +92,9 @@ def bound(terms):
 
 
 def guidance(log_gamma, P):
-    """Cross-entropy of the responsibilities with a soft partition: -sum_c P_c log gamma_c; at its optimum gamma = P.
+    """Cross-entropy with a soft partition P [batch, K]: -sum_c P_c log gamma_c, [batch]; at its optimum gamma = P.
 
-    Args:
-        log_gamma: log responsibilities, [batch, K].
-        P: probability of each group, [batch, K]; a row of zeros adds nothing, one of 0 and 1 is a known group.
-
-    Returns:
-        Nats per row, [batch].
+    A row of zeros in P adds nothing, one of 0 and 1 is a known group.
     """
     return -tf.reduce_sum(P * log_gamma, axis=-1)
 

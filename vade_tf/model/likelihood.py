@@ -8,8 +8,7 @@
             return tfd.Independent(tfd.Poisson(log_rate=parameters), 1)
 
 `Settings`, `VaDEClusterer`, `VaDE` and what they saved then know it by its name. x are rows in the likelihood's own
-units, float32 [batch, D]; `parameters` are the decoder's output for them, of the same shape unless a class says
-otherwise (`outputs`).
+units, float32 [batch, D]; `parameters` are the decoder's output for them, [batch, D * outputs].
 """
 
 import math
@@ -70,18 +69,14 @@ class Likelihood(ABC):
     def units(self, observations) -> tuple[float | np.ndarray, float | np.ndarray]:
         """(scale, offset), numbers or [D], of `x = raw * scale + offset`; by default raw values as they are.
 
-        Args:
-            observations: the rows trained on, see `data.dataset.Observations`.
+        `observations` are the rows trained on, see `data.dataset.Observations`.
         """
         return 1.0, 0.0
 
     def check_units(self, raw: np.ndarray, x: np.ndarray, argument: str) -> None:
         """Raises InputError, or warns, where new rows are in other units than those trained on; by default neither.
 
-        Args:
-            raw: some of the rows, [n, D].
-            x: the same, scaled as in training.
-            argument: what the error names.
+        Some of the rows are given, [n, D], raw and x as scaled in training, and the `argument` that an error names.
         """
         return
 
@@ -96,11 +91,7 @@ def register(cls: type[Likelihood]) -> type[Likelihood]:
 
 
 def get(likelihood: str | dict | Likelihood) -> Likelihood:
-    """The likelihood of a name or of its `config`; a likelihood is given back as it is.
-
-    Raises:
-        InputError: no likelihood has this name, or none can be made of this.
-    """
+    """The likelihood of a name or of its `config`, else an InputError; a likelihood is given back as it is."""
     if isinstance(likelihood, Likelihood):
         return likelihood
     arguments = dict(likelihood) if isinstance(likelihood, dict) else {"name": likelihood}
@@ -154,11 +145,10 @@ class Gaussian(Likelihood):
     """x is a real number, the parameters are means. Takes any finite numbers; standardises them.
 
     The variance sigma2 is the mean squared error of the decoder (Rybkin et al., ICML 2021), so that the balance of
-    distortion and rate does not depend on the unit of x: with variance 1, features that the code explains badly leave
-    it no reason to say anything. Rows that are directions have one unit for all features, which share the variance.
+    distortion and rate does not depend on the unit of x.
 
     Args:
-        shared: whether all features have one variance.
+        shared: whether all features have one variance, as those of directions; default False.
     """
 
     name = "gaussian"
@@ -210,10 +200,9 @@ class Gaussian(Likelihood):
 
 
 def divisors(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """What features of these moments are divided by, each [D]: the standard deviation.
+    """What features of these moments are divided by, each [D]: the standard deviation; of a constant 1.
 
-    Of one that float32 hardly tells from a constant it is a hundred of them, so that rounding, of which it consists,
-    counts for little; of a constant, and of what float32 cannot divide by, 1.
+    Of a feature that float32 hardly tells from a constant, which consists of rounding, a hundred of them.
     """
     constant = (std <= 1e-12 * np.abs(mean)) | (std < 1e-30)
     return np.where(constant, 1.0, np.where(std <= 1e-7 * np.abs(mean), 100.0, 1.0) * std)

@@ -32,10 +32,6 @@ class Mixed(Likelihood):
     Args:
         blocks: (kind, number of features) one after the other, kinds of `KINDS`; a category is a block of its own.
 
-    Attributes:
-        width: D, the number of features.
-        numbers, answers, levels: which of them are numbers, answers of yes and no, and levels of a category, bool [D].
-
     Raises:
         InputError: a block of no such kind, or without features.
     """
@@ -51,11 +47,11 @@ class Mixed(Likelihood):
             raise InputError("blocks", f"pairs (kind, features) with kinds of {', '.join(KINDS)}", repr(blocks))
         ends = list(itertools.accumulate(width for _, width in self.blocks))
         self.spans = [slice(end - width, end) for end, (_, width) in zip(ends, self.blocks, strict=True)]
-        self.width = ends[-1]
+        self.width = ends[-1]  # D
         of = np.repeat([kind for kind, _ in self.blocks], [width for _, width in self.blocks])
-        self.numbers, self.answers, self.levels = (of == kind for kind in KINDS)
+        self.numbers, self.answers = of == "gaussian", of == "bernoulli"  # which of the features are such, bool [D]
         self._categories = self._by_width()
-        self._of_kind = {"gaussian": np.flatnonzero(self.numbers), "bernoulli": np.flatnonzero(self.answers)}
+        self._of_kind = {kind: np.flatnonzero(of == kind) for kind in ("gaussian", "bernoulli") if (of == kind).any()}
         self._level = np.arange(self.width)  # where `mean` finds each feature: behind all of them its shares as a level
         at = self.width
         for features, there in self._categories:
@@ -65,8 +61,7 @@ class Mixed(Likelihood):
     def _by_width(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """The levels of all categories, those of about one width together: a block each is slow where there are many.
 
-        Returns:
-            Pairs of the features of the levels, int [categories, most levels], and which are there, bool of that shape.
+        Pairs of the features of the levels, int [categories, most levels], and which are there, bool of that shape.
         """
         found: dict[int, list[slice]] = {}
         for (kind, width), span in zip(self.blocks, self.spans, strict=True):
@@ -109,8 +104,6 @@ class Mixed(Likelihood):
         log_sigma2 = log_sigma2 * tf.ones(tf.shape(x)[1:], x.dtype)  # [D]
         total = tf.zeros_like(x[:, 0])
         for kind, places in self._of_kind.items():
-            if not len(places):
-                continue
             value, out, there = (tf.gather(each, places, axis=1) for each in (x, parameters, known))
             if kind == "gaussian":
                 spread = tf.gather(log_sigma2, places)
@@ -137,10 +130,9 @@ class Mixed(Likelihood):
 
     def units(self, observations):
         scale, offset = np.ones(self.width, np.float32), np.zeros(self.width, np.float32)
-        numbers = self.numbers
-        mean, std = (part[numbers] for part in observations.moments())
-        scale[numbers] = 1.0 / divisors(mean, std)
-        offset[numbers] = -mean * scale[numbers].astype(np.float64)
+        mean, std = (part[self.numbers] for part in observations.moments())
+        scale[self.numbers] = 1.0 / divisors(mean, std)
+        offset[self.numbers] = -mean * scale[self.numbers].astype(np.float64)
         return scale, offset
 
     def check_units(self, raw, x, argument):

@@ -1,11 +1,10 @@
 """The paper's networks as functional Keras models: encoder D-500-500-2000-(10, 10), decoder 10-2000-500-500-D.
 
-The wide layers compute in the given precision. The heads of the code compute in float32, and all that leaves a network
-is float32. For images there are strided convolutions in the spirit of DEC-DA (Guo et al., ACML 2018): 5x5, 5x5 and 3x3
-kernels with 32, 64 and 128 filters, each halving the image, until its shorter side has at most `SMALL` pixels. Images
-that need more halvings get further layers as the last one; of those that need fewer, the first layers keep the size,
-which was seen to give better groups. Below are the layers that stand before a network and scale or fill its rows, and
-the optimizer.
+The wide layers compute in the given precision; the heads of the code, and all that leaves a network, are float32. For
+images there are strided convolutions in the spirit of DEC-DA (Guo et al., ACML 2018): 5x5, 5x5 and 3x3 kernels with 32,
+64 and 128 filters, each halving the image, until its shorter side has at most `SMALL` pixels. Images that need more
+halvings get further layers as the last one; of those that need fewer, the first layers keep the size, which was seen to
+give better groups. Below are the layers that scale or fill rows before a network, and the optimizer.
 """
 
 import itertools
@@ -39,8 +38,7 @@ def build_encoder(
         n_features: D, the width of x.
         latent_dim: width of the code.
         hidden: widths of the hidden layers, first to last.
-        precision: Keras dtype policy of the wide layers, e.g. "mixed_bfloat16"; default the global one,
-            `keras.config.dtype_policy()`, which is float32 unless it was set.
+        precision: Keras dtype policy of the wide layers, e.g. "mixed_bfloat16"; default the global one.
         seed: of the initial weights; same seed, same weights.
         first: layer that x goes through first, such as `Filled` or `counts.LogCounts`; default none.
 
@@ -91,16 +89,9 @@ def sides(shape: tuple[int, ...]) -> list[tuple[int, int]]:
 def build_conv_encoder(
     shape: tuple[int, ...], latent_dim: int = 10, precision: str | None = None, seed: int = 0
 ) -> keras.Model:
-    """Convolutional encoder of q(z|x) = N(m, diag s2); its heads are those of `build_encoder`.
+    """`build_encoder` with convolutions, from x [batch, height, width, channels].
 
-    Args:
-        shape: (height, width) of grey images, or (height, width, 3) of colour ones.
-        latent_dim: width of the code.
-        precision: Keras dtype policy of the convolutions; default the global one.
-        seed: of the initial weights; same seed, same weights.
-
-    Returns:
-        Model from x [batch, height, width, channels] to (m, log s2), both [batch, latent_dim] in float32.
+    `shape` is (height, width) of grey images, or (height, width, 3) of colour ones.
     """
     x = h = keras.Input((*shape[:2], *(shape[2:] or (1,))), name="x")
     for i, (filters, kernel, stride) in enumerate(_convolutions(shape)):
@@ -113,14 +104,7 @@ def build_conv_encoder(
 def build_conv_decoder(
     shape: tuple[int, ...], latent_dim: int = 10, precision: str | None = None, seed: int = 0
 ) -> keras.Model:
-    """Convolutional decoder of p(x|z), the encoder's mirror image.
-
-    Args:
-        shape, latent_dim, precision, seed: as for `build_conv_encoder`.
-
-    Returns:
-        Model from z [batch, latent_dim] to [batch, height, width, channels] in float32.
-    """
+    """The mirror image of `build_conv_encoder`, to [batch, height, width, channels] in float32."""
     z = keras.Input((latent_dim,), name="z")
     (*larger, (height, width)), layers = sides(shape), _convolutions(shape)
     depths = [*(shape[2:] or (1,)), *(filters for filters, _, _ in layers)]
@@ -146,8 +130,7 @@ def _convolutions(shape: tuple[int, ...]) -> list[tuple[int, int, int]]:
 def _heads(h, latent_dim: int, mean_seed: tuple[int, ...], variance_seed: tuple[int, ...]) -> list:
     """m and log s2 of the last hidden layer.
 
-    The log variance starts small (s2 close to exp(-3), nearly the same for every x): with the usual initialisation its
-    noise wrecks a pretrained code in the first epoch.
+    s2 starts close to exp(-3): with the usual initialisation its noise wrecks a pretrained code in the first epoch.
     """
     start = keras.initializers.Constant(-3.0)
     log_s2 = dense(latent_dim, "z_log_var", variance_seed, gain=0.1, bias_initializer=start)
@@ -169,8 +152,8 @@ class Filled(keras.layers.Layer):
     """What an encoder reads of rows with missing cells, NaN in x: a value in their place, and flags that say so.
 
     Args:
-        fill: what stands for a missing cell of each feature, [D]: the mean of the known ones.
-        flagged: features that get a flag, 0 or 1, beside them: those of which cells were missing in training.
+        fill: what stands for a missing cell of each feature, [D].
+        flagged: features that get a flag, 0 or 1, beside them.
     """
 
     def __init__(self, fill: Sequence[float], flagged: Sequence[int] = (), **kwargs):
@@ -204,11 +187,7 @@ def build_scaling(scale, offset) -> keras.layers.Rescaling | None:
 
 @keras.saving.register_keras_serializable("vade_tf")
 class Directions(keras.layers.Layer):
-    """Rows of one length, which get the length sqrt(D); others stay as much longer or shorter.
-
-    Args:
-        length: Euclidean length of the raw rows.
-    """
+    """Rows of one Euclidean length, which get the length sqrt(D); others stay as much longer or shorter."""
 
     def __init__(self, length: float, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
@@ -232,9 +211,6 @@ class Roots(Directions):
 
     A few words that a text repeats are most of the length of its row, and would be most of the squared error. The
     distance of square roots is Hellinger's, which is the usual one between shares.
-
-    Args:
-        length: Euclidean length of the raw rows.
     """
 
     def call(self, x):
@@ -244,8 +220,7 @@ class Roots(Directions):
 
     def inverse(self, x) -> np.ndarray:
         """Rows of this length whose roots, brought to one length, are x, [n, D]; below 0 there are none."""
-        square = np.maximum(np.asarray(x, np.float64), 0.0) ** 2
-        return self.length * square / np.maximum(np.linalg.norm(square, axis=1, keepdims=True), TINY)
+        return super().inverse(np.maximum(np.asarray(x, np.float64), 0.0) ** 2)
 
 
 class Adam(keras.optimizers.Adam):
@@ -263,8 +238,8 @@ class Adam(keras.optimizers.Adam):
 class FusedAdam(Adam):
     """`keras.optimizers.Adam` whose update is TensorFlow's `ResourceApplyAdam`. Same arguments, but no `amsgrad`.
 
-    One fused kernel a weight instead of a dozen passes over memory, with the same result (Kingma & Ba 2015, in the
-    "epsilon hat" form): of the paper's network, with 3.3 million parameters, a third of the time on a processor.
+    One fused kernel a weight, with the same result (Kingma & Ba 2015, in the "epsilon hat" form): of the paper's
+    network, with 3.3 million parameters, a third of the time on a processor.
 
     Raises:
         InputError: `amsgrad=True`, which the kernel does not know.

@@ -1,7 +1,4 @@
-"""q(z|x) and p(x|z) of raw rows: two networks, a likelihood, and the units of the data; no prior and no bound.
-
-`check_rows` checks rows that a model is given directly, without a fit of the package around it.
-"""
+"""q(z|x) and p(x|z) of raw rows: two networks, a likelihood, and the units of the data; no prior and no bound."""
 
 import math
 
@@ -10,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.errors import InputError, check_form, whole_number
-from vade_tf.model import choice, networks, own_networks
+from vade_tf.model import choice, networks
 from vade_tf.model import likelihood as likelihoods
 
 NOISE_RATE = 0.02  # share that a batch has in the variance that a likelihood learns
@@ -28,11 +25,7 @@ class Origins(keras.layers.Layer):
 
     A row may have the number of its experiment, from 0 up, in one more column after its D features; a row without it
     gets the mean of all offsets, which is 0. The encoder does not read it, so that rows of an experiment that training
-    has not seen get their cluster and code too. b is learned from 0.
-
-    Args:
-        number: of the experiments, at least 1.
-        width: of the decoder's parameters, D * outputs.
+    has not seen get their cluster and code too. b [number, width] is learned from 0; the width is D * outputs.
     """
 
     def __init__(self, number: int, width: int, **kwargs):
@@ -57,36 +50,21 @@ class ObservationModel(keras.Model):
 
     Args:
         encoder, decoder, likelihood, scaling, origins: as for `vade.VaDE`.
-
-    Raises:
-        InputError: unknown likelihood, networks that do not fit, or origins below 0.
     """
 
-    def __init__(self, encoder, decoder, likelihood, scaling, origins, **kwargs):
+    PARTS: tuple[str, ...] = ("encoder", "decoder", "scaling")  # networks and layers that a config holds
+
+    def __init__(self, encoder, decoder, likelihood, scaling, origins=0, **kwargs):
         check_keras()
         super().__init__(**{**kwargs, "dtype": "float32"})  # raw x and the bound, whatever the global policy
         self.likelihood = likelihoods.get(likelihood)
-        own_networks.check(encoder, decoder, self.likelihood.outputs)
         self.encoder = encoder
         self.decoder = decoder
         self.scaling = scaling
-        width = self.n_features * self.likelihood.outputs
-        self.origins = Origins(origins, width) if whole_number(origins, "origins", 0, 2**31 - 1) else None
-        self.log_sigma2_x = None  # of p(x|z), [D]
+        several = whole_number(origins, "origins", 0, 2**31 - 1) > 0
+        self.origins = Origins(origins, self.n_features * self.likelihood.outputs) if several else None
+        self.log_sigma2_x = None  # of p(x|z), [D]; a subclass that learns it adds the weight
         self.noise_rate = NOISE_RATE
-
-    def _add_variance(self) -> None:
-        """Give the model its variance of p(x|z), where the likelihood learns one: after the weights of a subclass."""
-        if self.likelihood.learns_variance:
-            self.log_sigma2_x = self.add_weight(
-                name="log_sigma2_x",
-                shape=(self.n_features,),
-                initializer="zeros",
-                trainable=False,
-                dtype="float32",
-                autocast=False,
-                aggregation="mean",
-            )
 
     @property
     def n_features(self) -> int:
@@ -114,24 +92,23 @@ class ObservationModel(keras.Model):
         out = self.decoder(within_reach(self.decoder, z), training=training)
         width = self.n_features * self.likelihood.outputs
         out = tf.cast(out if len(out.shape) == 2 else keras.ops.reshape(out, (-1, width)), tf.float32)
-        return self._of_origin(out, x)
-
-    def _of_origin(self, parameters, x):
-        """The decoder's parameters of raw rows x, shifted as their origins are, where they tell them."""
         if self.origins is None or x is None or x.shape[-1] == self.n_features:
-            return parameters
+            return out
+        origin = x[:, -1]
         if x.shape[-1] is None:  # in a function that was traced for rows of both forms; -1 is no origin
-            told = tf.shape(x)[-1] > self.n_features
-            return self.origins(parameters, tf.where(told, tf.cast(x[:, -1], tf.int32), -1))
-        return self.origins(parameters, x[:, -1])
+            origin = tf.where(tf.shape(x)[-1] > self.n_features, tf.cast(origin, tf.int32), -1)
+        return self.origins(out, origin)
 
-    def encode(self, x, training=False):
-        """(m, log s2) of q(z|x): raw x [batch, D] -> two tensors [batch, latent]."""
+    def encoded(self, x, training=False):
+        """What the encoder gives for raw x [batch, D]."""
         x = self.scale(x)
         if self.likelihood.compares_columns:  # what reads counts begins in float32
             x = within_reach(self.encoder, x)
-        m, log_s2 = self.encoder(self.shaped(x), training=training)
-        return tf.cast(m, tf.float32), bounded(tf.cast(log_s2, tf.float32))
+        return self.encoder(self.shaped(x), training=training)
+
+    def call(self, x):
+        """p(c|x) (eq. 16), by the `assignments` of a subclass: raw x [batch, D] -> [batch, K]."""
+        return tf.exp(self.assignments(x)[1])
 
     def decode(self, z):
         """Mean of p(x|z): z [batch, latent] -> [batch, D] (for Bernoulli, probabilities)."""
@@ -177,6 +154,15 @@ class ObservationModel(keras.Model):
             raise InputError("scaling", "keras.layers.Rescaling, whose inverse is known", repr(self.scaling))
         return (np.asarray(x) - np.asarray(self.scaling.offset)) / np.asarray(self.scaling.scale)
 
+    def get_config(self):
+        parts = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in self.PARTS}
+        return {**super().get_config(), **parts, "likelihood": self.likelihood.config()}
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        parts = {name: keras.saving.deserialize_keras_object(config[name], custom_objects) for name in cls.PARTS}
+        return cls(**{**config, **parts})
+
 
 def scaled(x, scaling, likelihood):
     """Raw features, any number type, [batch, D] -> the x of the likelihood, float32 [batch, D].
@@ -215,14 +201,9 @@ def check_keras() -> None:
 
 
 def check_rows(model: ObservationModel, x) -> None:
-    """Check rows given as an array or a pair of arrays: their width and their units. Data sets are not looked at.
+    """Raises InputError where an array or a pair of arrays has another width or other units, or is not finite.
 
-    Args:
-        model: a `VaDE`.
-        x: what its `fit`, `evaluate` or `predict` got.
-
-    Raises:
-        InputError: no rows of the model's width, or values that are not finite or not in its units.
+    Data sets are not looked at.
     """
     width, shape = model.n_features, model.encoder.input_shape[1:]
     for each in x if isinstance(x, (tuple, list)) else (x,):
@@ -270,4 +251,4 @@ class Reconstruction:
 
     @classmethod
     def from_config(cls, config):
-        return cls(**own_networks.deserialized(config, None, "scaling"))
+        return cls(**{**config, "scaling": keras.saving.deserialize_keras_object(config["scaling"])})

@@ -24,13 +24,9 @@ MEMBERS = ["config.json", "metadata.json", "model.weights.h5"]  # of a .keras fi
 
 
 def check(encoder: keras.Model, decoder: keras.Model, each: int = 1) -> None:
-    """Whether two networks are those of a VaDE: x -> [m, log s2] and z -> parameters of p(x|z).
+    """Raises InputError unless two networks are those of a VaDE: x -> [m, log s2] and z -> parameters of p(x|z).
 
-    x is [batch, D], or of any shape with D values, such as [batch, height, width, 1]; m, log s2 and z are
-    [batch, latent]; the parameters are of any shape with D * `each` values.
-
-    Raises:
-        InputError: they are not, and which of the two is wrong.
+    x is of any shape with D values a row; m, log s2 and z are [batch, latent]; the parameters are D * `each` values.
     """
     for argument, network in (("encoder", encoder), ("decoder", decoder)):
         if not isinstance(network, keras.Model) or not getattr(network, "outputs", None):
@@ -67,14 +63,9 @@ def _shapes(tensors) -> list[tuple]:
 
 
 def check_numbers(model, x) -> None:
-    """Check that networks given to a fit read and give the numbers of a VaDE: else the clusters are wrong in silence.
+    """Raises InputError where networks of a VaDE would find wrong clusters in silence of raw rows x [n, D].
 
-    Args:
-        model: a `VaDE` with the caller's networks.
-        x: raw rows, [n, D].
-
-    Raises:
-        InputError: a decoder's end is no parameter of p(x|z), or a first layer of the encoder is made for raw rows.
+    The decoder's end is no parameter of p(x|z), or a first layer of the encoder is made for raw rows.
     """
     end = _end(model.decoder)
     if model.likelihood.unbounded and end in BOUNDED:
@@ -121,9 +112,7 @@ def _spread(rows: np.ndarray) -> float:
 def check_layers(model: keras.Model, why: str) -> None:
     """Raises InputError where a config would not give a model back: Keras makes known classes and functions alone.
 
-    Args:
-        model: with the caller's networks.
-        why: what is the matter with such a class or function.
+    `why` says what is the matter with such a class or function.
     """
     for layer in model._flatten_layers():
         runs = isinstance(layer, keras.layers.Lambda)
@@ -139,11 +128,7 @@ def check_layers(model: keras.Model, why: str) -> None:
 def copied(
     encoder: keras.Model | None, decoder: keras.Model | None, seed: int
 ) -> tuple[keras.Model, keras.Model] | None:
-    """Copies of two networks with their weights; None of none. Layers such as dropout are seeded by the seed.
-
-    Raises:
-        InputError: there is one without the other, or they share weights.
-    """
+    """Copies of two networks with their weights; None of none. Layers such as dropout are seeded by the seed."""
     if encoder is None and decoder is None:
         return None
     if encoder is None or decoder is None:
@@ -173,26 +158,10 @@ def take_up(model: keras.Model) -> None:
             layer.finalize_state()
 
 
-def serialized(model: keras.Model, *names: str) -> dict:
-    """Networks and layers of a model by the names of its attributes, as a config holds them; None where it has none."""
-    return {name: keras.saving.serialize_keras_object(getattr(model, name)) for name in names}
-
-
-def deserialized(config: dict, custom_objects, *names: str) -> dict:
-    """A config with these networks and layers built, the inverse of `serialized`."""
-    built = {name: keras.saving.deserialize_keras_object(config[name], custom_objects) for name in names}
-    return {**config, **built}
-
-
 def load(file: Path) -> keras.Model:
-    """The model of a .keras file.
+    """The model of a .keras file; an InputError where it has other members, or weights that are not finite.
 
-    Args:
-        file: written by `keras.Model.save`.
-
-    Raises:
-        InputError: it has other members than a model, or weights that are not finite.
-        Exception: whatever zipfile, Keras and h5py raise for what is damaged.
+    What is damaged raises whatever zipfile, Keras and h5py raise.
     """
     with zipfile.ZipFile(file) as archive:
         members = sorted(archive.namelist())

@@ -1,7 +1,4 @@
-"""The Gaussian mixture over codes: a Keras layer that holds pi, mu and sigma, and the TFP distribution they define.
-
-Below are the checks of what names its components: hints to train on, and clusters to draw from.
-"""
+"""The Gaussian mixture over codes, a Keras layer, and checks of hints and clusters, which name its components."""
 
 import keras
 import numpy as np
@@ -18,8 +15,7 @@ MAX_INT32 = 2**31 - 1  # the most numbers of a weight
 class GaussianMixturePrior(keras.layers.Layer):
     """p(z) = sum_c pi_c N(z; mu_c, diag sigma2_c), trained with the rest of the model (paper, eqs. 1 to 3).
 
-    The weights are logits of pi, mu and log sigma2, kept in float32 whatever the model's precision: half precision
-    turns the mixture's log density into -inf or noise.
+    The weights are logits of pi, mu and log sigma2, kept in float32 whatever the model's precision.
 
     Args:
         n_components: number of clusters K, at least 1.
@@ -29,18 +25,13 @@ class GaussianMixturePrior(keras.layers.Layer):
 
     def __init__(self, n_components: int, latent_dim: int, seed: int = 0, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
-        n_components = whole_number(n_components, "n_clusters", 1, MAX_INT32)
-        latent_dim = whole_number(latent_dim, "latent_dim", 1, MAX_INT32 // n_components)
-        self.n_components = n_components
-        self.latent_dim = latent_dim
-        self.seed = seed = whole_number(seed, "seed", 0, MAX_INT32)
-
-        def weight(name, shape, initializer="zeros"):
-            return self.add_weight(name=name, shape=shape, initializer=initializer, dtype="float32", autocast=False)
-
-        self.pi_logits = weight("pi_logits", (n_components,))
-        self.mu = weight("mu", (n_components, latent_dim), keras.initializers.RandomNormal(stddev=1.0, seed=seed))
-        self.log_sigma2 = weight("log_sigma2", (n_components, latent_dim))
+        self.n_components = k = whole_number(n_components, "n_clusters", 1, MAX_INT32)
+        self.latent_dim = width = whole_number(latent_dim, "latent_dim", 1, MAX_INT32 // k)
+        self.seed = whole_number(seed, "seed", 0, MAX_INT32)
+        normal = keras.initializers.RandomNormal(stddev=1.0, seed=self.seed)
+        self.pi_logits = self.add_weight(name="pi_logits", shape=(k,), initializer="zeros", autocast=False)
+        self.mu = self.add_weight(name="mu", shape=(k, width), initializer=normal, autocast=False)
+        self.log_sigma2 = self.add_weight(name="log_sigma2", shape=(k, width), initializer="zeros", autocast=False)
 
     @property
     def parameters(self) -> tuple:
@@ -56,14 +47,7 @@ class GaussianMixturePrior(keras.layers.Layer):
         return tfd.MixtureSameFamily(tfd.Categorical(logits=log_pi), components)
 
     def call(self, m, log_s2=None):
-        """Log responsibilities log p(c|z) of codes m; with log s2 log p(c|x) (eq. 16) of posteriors N(m, diag s2).
-
-        Args:
-            m, log_s2: [batch, latent] each.
-
-        Returns:
-            [batch, K], float32.
-        """
+        """log p(c|z) of codes m; with log s2 log p(c|x) (eq. 16) of N(m, diag s2): [batch, latent] -> [batch, K]."""
         m = tf.cast(m, tf.float32)
         if log_s2 is None:
             return elbo.log_responsibilities(m, *self.parameters)
@@ -75,12 +59,7 @@ class GaussianMixturePrior(keras.layers.Layer):
         return tf.gather(mu, clusters) + tf.exp(0.5 * tf.gather(log_sigma2, clusters)) * noise
 
     def assign(self, pi, mu, sigma2) -> None:
-        """Set the mixture, e.g. from a clustering of the pretrained codes.
-
-        Args:
-            pi: weights, positive, [K]; they are normalised.
-            mu: means, [K, latent].
-            sigma2: variances, positive, [K, latent].
+        """Set the mixture: positive weights [K], which are normalised, means and variances [K, latent].
 
         Raises:
             ValueError: a shape is wrong.
@@ -95,11 +74,7 @@ class GaussianMixturePrior(keras.layers.Layer):
 
 
 def check_clusters(clusters, n_components: int):
-    """Clusters to draw from, int32 [n]; a single number counts as one.
-
-    Raises:
-        InputError: a cluster that is no whole number from 0 to K - 1.
-    """
+    """Clusters to draw from, int32 [n]; a single number counts as one. InputError unless they are from 0 to K - 1."""
     found = np.atleast_1d(np.asarray(clusters))
     whole = found.dtype.kind in "iu" or (found.dtype.kind == "f" and np.all(found % 1 == 0))
     if found.ndim != 1 or not whole or (found.size and not 0 <= found.min() <= found.max() < n_components):
@@ -109,11 +84,7 @@ def check_clusters(clusters, n_components: int):
 
 
 def given_hints(model, y, hints) -> np.ndarray | None:
-    """The hints that a `VaDE` is given to train on, as hints or as y, checked; None where it is given none.
-
-    Raises:
-        InputError: labels without a hint that they are to be trained on, or hints without any weight.
-    """
+    """The hints that a `VaDE` is given to train on, as hints or as y, checked; None where it is given none."""
     if hints is not None and not isinstance(hints, bool):
         if y is not None:
             raise InputError("hints", "hints or y", "both", "leave y out")

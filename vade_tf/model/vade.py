@@ -1,15 +1,12 @@
-"""VaDE as a `keras.Model`: ties networks, prior and bound together; knows no data set, file or training phase.
-
-How networks and likelihood read and write raw rows is in `observation`; here are the prior, the bound and the step.
-"""
+"""VaDE as a `keras.Model`: ties networks, prior and bound together; knows no data set, file or training phase."""
 
 import keras
 import tensorflow as tf
 
 from vade_tf.errors import InputError, whole_number
-from vade_tf.model import elbo
-from vade_tf.model.observation import ObservationModel, check_rows, in_half
-from vade_tf.model.own_networks import deserialized, serialized
+from vade_tf.model import elbo, own_networks
+from vade_tf.model import likelihood as likelihoods
+from vade_tf.model.observation import ObservationModel, bounded, check_rows, in_half
 from vade_tf.model.prior import GaussianMixturePrior, check_clusters, checked_hints, given_hints, hints_of_batch
 
 TERMS = ("distortion", "rate_z", "rate_c", "guidance")
@@ -22,12 +19,10 @@ class VaDE(ObservationModel):
     Trained on -ELBO (eq. 12) with one sample of z a row (SGVB). `fit` takes
 
     * rows x [n, D], or images of the shape that the encoder reads, or a pair `(view, x)`: the encoder reads `view` (x,
-      augmented) and the decoder explains `x`. The bound holds for any q(z), so it stays a bound on log p(x);
+      augmented) and the decoder explains `x`, which leaves it a bound on log p(x);
     * optionally `hints`: the group of each row, int [n], -1 where it is not known, or a soft partition P [n, K]. It
       adds `guide_weight * -sum_c P_c log gamma_c` to the loss: a few labels make the model semi-supervised, the
       partition of a start guides it through its first epochs.
-
-    `predict` gives p(c|x) = E_q(z|x)[ p(c|z) ] (eq. 16), [batch, K].
 
     Args:
         encoder: model from x to (m, log s2), both [batch, latent] (`networks.build_encoder`). x is [batch, D], or has
@@ -37,11 +32,10 @@ class VaDE(ObservationModel):
         n_clusters: number of mixture components K.
         likelihood: "bernoulli" (x in [0, 1]), "gaussian" (variance learned), or a `likelihood.Likelihood`.
         scaling: layer from raw features [batch, D] to the x that the likelihood is about, e.g.
-            `keras.layers.Rescaling(1 / 255, dtype="float32")`; applied wherever the model takes x. Default: none, x is
-            taken as it is.
+            `keras.layers.Rescaling(1 / 255, dtype="float32")`; applied wherever the model takes x. Default: none.
         guide_weight: weight of the hints, nats per nat; a weight of the model, so a callback can change it.
-        origins: number of experiments or donors that rows come from; where it is not 0, rows may have one more column,
-            the number of theirs, and `Origins` learns an offset for each. Default 0.
+        origins: number of experiments or donors that rows come from; where it is not 0, the default, rows may have one
+            more column, the number of theirs, and an offset is learned for each.
         seed: noise of step t is a pure function of (seed, t), with XLA (jit_compile=True) another one; two runs with
             one seed are equal, on one device or many.
 
@@ -62,18 +56,16 @@ class VaDE(ObservationModel):
         seed=0,
         **kwargs,
     ):
+        own_networks.check(encoder, decoder, likelihoods.get(likelihood).outputs)
         super().__init__(encoder, decoder, likelihood, scaling, origins, **kwargs)
         self.seed = whole_number(seed, "seed", 0, 2**31 - 1)
         self.prior = GaussianMixturePrior(n_clusters, decoder.input_shape[-1], self.seed, name="prior")
-        self.guide_weight = self.add_weight(
-            name="guide_weight",
-            shape=(),
-            initializer=keras.initializers.Constant(guide_weight),
-            trainable=False,
-            dtype="float32",
-            autocast=False,
-        )
-        self._add_variance()
+        more: dict = {"trainable": False, "dtype": "float32", "autocast": False}
+        start = keras.initializers.Constant(guide_weight)
+        self.guide_weight = self.add_weight(name="guide_weight", shape=(), initializer=start, **more)
+        if self.likelihood.learns_variance:
+            more |= {"initializer": "zeros", "aggregation": "mean"}
+            self.log_sigma2_x = self.add_weight(name="log_sigma2_x", shape=(self.n_features,), **more)
         self._trackers = {name: keras.metrics.Mean(name=name) for name in ("loss", "elbo", *TERMS)}
         self._takes_hints: bool | None = None  # of the last `fit`; None before the first
         if type(self) is VaDE:  # built, a layer takes no further ones: those of a subclass have yet to come
@@ -84,13 +76,10 @@ class VaDE(ObservationModel):
         return list(self._trackers.values())
 
     def compile(self, optimizer="rmsprop", **settings) -> None:
-        """As `keras.Model.compile`, but the loss is -ELBO and the metrics are its terms: there are no others.
+        """As `keras.Model.compile`, but the loss is -ELBO and the metrics are its terms: an InputError for others.
 
         Networks in float16 have their loss scaled, unless auto_scale_loss=False says otherwise; a train_step of one's
         own is to call `optimizer.scale_loss` then.
-
-        Raises:
-            InputError: a loss or a metric is given.
         """
         for name in ("loss", "loss_weights", "metrics", "weighted_metrics"):
             if settings.get(name) is not None:
@@ -102,10 +91,7 @@ class VaDE(ObservationModel):
         super().compile(optimizer, **settings)
 
     def compile_from_config(self, config):
-        """Compile a loaded model as it was (Keras leaves this to a model with a `compile` of its own), but without XLA.
-
-        It may be loaded where there is no GPU; and XLA compiles for every number of rows that it is asked about.
-        """
+        """Compile a loaded model as it was, but without XLA, which compiles for every number of rows."""
         super().compile(**{**keras.saving.deserialize_keras_object(config), "jit_compile": False})
         if self.built:
             self.optimizer.build(self.trainable_variables)
@@ -131,10 +117,8 @@ class VaDE(ObservationModel):
                 raise InputError(name, "none, every row counts alike", "some", "leave it out")
         if y is None and not hints:
             parts = getattr(validation_data, "element_spec", validation_data)
-            if (
-                isinstance(parts, (tuple, list)) and len(parts) > 1 and parts[1] is not None
-            ):  # they would be in val_loss
-                hint = "leave y out, or train on hints="
+            if isinstance(parts, (tuple, list)) and len(parts) > 1 and parts[1] is not None:
+                hint = "leave y out, or train on hints="  # they would be in val_loss
                 raise InputError("validation_data", "rows alone", "pairs (x, y) with labels", hint)
         return self.fit_unseen(x, y, hints=hints is True or y is not None, validation_data=validation_data, **settings)
 
@@ -154,7 +138,7 @@ class VaDE(ObservationModel):
         return super().evaluate(x, y, **settings)
 
     def predict(self, x, *arguments, **settings):
-        """p(c|x) = E_q(z|x)[ p(c|z) ] (eq. 16): raw x [n, D] -> [n, K]; as `keras.Model.predict`.
+        """As `keras.Model.predict`: p(c|x) = E_q(z|x)[ p(c|z) ] (eq. 16), raw x [n, D] -> [n, K].
 
         Raises:
             InputError: rows in an array that are not finite or not in the units of the model.
@@ -162,9 +146,10 @@ class VaDE(ObservationModel):
         check_rows(self, x)
         return super().predict(x, *arguments, **settings)
 
-    def call(self, x):
-        """p(c|x) (eq. 16): raw x [batch, D] -> [batch, K]."""
-        return tf.exp(self.assignments(x)[1])
+    def encode(self, x, training=False):
+        """(m, log s2) of q(z|x): raw x [batch, D] -> two tensors [batch, latent]."""
+        m, log_s2 = self.encoded(x, training)
+        return tf.cast(m, tf.float32), bounded(tf.cast(log_s2, tf.float32))
 
     def assignments(self, x):
         """Raw x [batch, D] -> (mean codes [batch, latent], log p(c|x) [batch, K])."""
@@ -172,14 +157,9 @@ class VaDE(ObservationModel):
         return m, self.prior(m, log_s2)
 
     def sample(self, clusters, seed: int = 0):
-        """Draw z ~ N(mu_c, sigma2_c) and decode it: new observations of chosen clusters.
+        """New observations of chosen clusters, int [n]: means of p(x|z) for z ~ N(mu_c, sigma2_c), [n, D].
 
-        Args:
-            clusters: component of each sample, int [n].
-            seed: same clusters and seed, same samples.
-
-        Returns:
-            Means of p(x|z), [n, D].
+        Same clusters and seed, same samples.
 
         Raises:
             InputError: a cluster that is no whole number from 0 to K - 1.
@@ -193,7 +173,7 @@ class VaDE(ObservationModel):
         return self.prior.draw(clusters, noise)
 
     def elbo_terms(self, x, noise, view=None, hints=None, training=False) -> dict:
-        """Each term of the bound for a batch.
+        """distortion, rate_z, rate_c and guidance (unweighted) of a batch, each [batch] in nats and float32.
 
         Args:
             x: raw observations the decoder explains, [batch, D].
@@ -201,9 +181,6 @@ class VaDE(ObservationModel):
             view: what the encoder reads, raw, [batch, D]; default x.
             hints: soft partition, float [batch, K], rows of zeros for none; default no hints.
             training: what layers such as dropout are told.
-
-        Returns:
-            distortion, rate_z, rate_c, guidance (unweighted), each [batch] in nats and float32.
         """
         m, log_s2 = self.encode(x if view is None else view, training)
         return self._terms(x, self.scale(x), m, log_s2, noise, hints, training)
@@ -224,14 +201,9 @@ class VaDE(ObservationModel):
         }
 
     def elbo(self, x):
-        """Evidence lower bound of each row, with the same draws for every row, so that each depends on its row alone.
+        """Evidence lower bound of raw rows [batch, D], each by itself: nats in the units of the likelihood, [batch].
 
-        Args:
-            x: raw observations, [batch, D].
-
-        Returns:
-            Nats, in the units of the likelihood, [batch]. Of a code of up to ten dimensions first and second moments
-            of the noise are exact, see `elbo.cubature`: models of different codes can be compared.
+        The draws are those of `elbo.cubature`, the same for every row.
         """
         scaled, (m, log_s2) = self.scale(x), self.encode(x)
 
@@ -294,14 +266,8 @@ class VaDE(ObservationModel):
     def get_config(self):
         return {
             **super().get_config(),
-            **serialized(self, "encoder", "decoder", "scaling"),
             "n_clusters": self.prior.n_components,
-            "likelihood": self.likelihood.config(),
             "origins": 0 if self.origins is None else self.origins.number,
             "guide_weight": float(keras.ops.convert_to_numpy(self.guide_weight)),
             "seed": self.seed,
         }
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**deserialized(config, custom_objects, "encoder", "decoder", "scaling"))

@@ -1,8 +1,7 @@
 """The systems that VaDE is compared with, on the same networks, data and metrics.
 
 Knows the loop of training and the model; knows no file, no data set name, no label. What each needs stands here,
-without TensorFlow, so that `--help` does not wait for it; `registry` has their functions. docs/architecture.md shows
-how to add one.
+without TensorFlow; `registry` has their functions. docs/architecture.md shows how to add one.
 """
 
 from dataclasses import dataclass
@@ -13,10 +12,9 @@ class System:
     """What a system needs, by the names that `Settings.resolve` and `fitting.begin` have for it.
 
     Attributes:
-        pretrains: whether it starts from the autoencoder, and so whether `pretrained` means something to it.
-        epochs: of its own phase where the settings do not say; an epoch of few rows is as many
-            passes as make 250 updates, 100 of few columns. 0 for a system that has no epochs.
-        updates: instead of `epochs`, for a system whose published length is a number of updates; in whole epochs.
+        pretrains: whether it starts from the autoencoder.
+        epochs: of its own phase where the settings do not say; 0 for a system that has none.
+        updates: instead of `epochs`, where the published length is a number of updates; in whole epochs.
     """
 
     pretrains: bool = False

@@ -8,26 +8,20 @@ DEC-DA with data augmentation (Guo et al., ACML 2018).
 p is computed anew from all rows every UPDATES updates, and training stops there once fewer than TOLERANCE of the rows
 changed their group since the target before. Optimizers, their rates (which stay, whatever the run's), the figures below
 and the limit of 20,000 updates (`systems.SYSTEMS`) are those of Guo's code for MNIST, at batches of 256
-(github.com/XifengGuo/IDEC, commit 186530a). The code of Xie et al. (github.com/piiswrong/dec) trains DEC by the same
-SGD, with 160 updates between two targets and no limit. Guo's code of DEC-DA (github.com/XifengGuo/DEC-DA, commit
-f4bcbed) trains dense networks by the same SGD, convolutional ones by Adam, and the autoencoder on moved images, too;
-here that is the run's, as for all systems, and a dense one reads images as they are.
+(github.com/XifengGuo/IDEC, commit 186530a, and DEC-DA, commit f4bcbed); that of Xie et al. (github.com/piiswrong/dec)
+has 160 updates between two targets and no limit. Guo's DEC-DA moves images for the autoencoder, too; here that is the
+run's, as for all systems.
 """
-
-from collections.abc import Callable
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import pipeline
-from vade_tf.data.dataset import Observations
-from vade_tf.errors import InputError
 from vade_tf.model.networks import FusedAdam
-from vade_tf.systems.models import Clustering, StudentT, ae_kmeans, of_rows, to_rows
+from vade_tf.systems.models import Clustering, StudentT, ae_kmeans
 from vade_tf.training import autoencoder, loop
 from vade_tf.training.fitting import Fitting
-from vade_tf.training.settings import Settings
 
 UPDATES = 140  # between two targets
 TOLERANCE = 0.001  # share of rows that change their group
@@ -43,52 +37,29 @@ def target(q: np.ndarray) -> np.ndarray:
 
 
 def dec(fitting: Fitting) -> Clustering:
-    """DEC: the KL term alone."""
-    return _dec(fitting, _descent(), None)
-
-
-def dec_da(fitting: Fitting) -> Clustering:
-    """DEC-DA: DEC that reads each image moved at random, towards the target of the image as it is.
-
-    Raises:
-        InputError: the rows are no images, or are not to be augmented.
-    """
-    check_images(fitting.data, fitting.settings)
-    seen = fitting.augmentation("fit")
-    conv = fitting.settings.network == "conv"
-    return _dec(fitting, keras.optimizers.Adam(ADAM_RATE) if conv else _descent(), seen)
-
-
-def check_images(data: Observations, settings: Settings) -> None:
-    """Raises InputError unless the rows are images, which are augmented."""
-    if data.image_shape is None or settings.augment == "none":
-        kind = "rows that are no images" if data.image_shape is None else "augment none"
-        raise InputError("model", "augmented images for dec_da", kind, "set model to dec")
-
-
-def _dec(fitting: Fitting, optimizer: keras.optimizers.Optimizer, seen: pipeline.Augmentation | None) -> Clustering:
-    """DEC, whose network reads images as `Fitting.seen` says."""
-    clustering, x = _start(fitting, fitting.system), _rows(fitting)
-    model = SelfTraining(x, clustering(x), n=len(fitting.data.x), form=lambda x, p: p)
-    _train(fitting, clustering, model, seen, loss="kl_divergence", optimizer=optimizer)
+    """DEC: the KL term alone. DEC-DA: of each image as it is augmented, towards the target of the image as it is."""
+    clustering, x = _start(fitting), keras.Input((fitting.model.n_features,))
+    model = SelfTraining(x, clustering(x), n=len(fitting.data.x))
+    optimizer: keras.optimizers.Optimizer = keras.optimizers.SGD(SGD_RATE, momentum=MOMENTUM)
+    if fitting.system == "dec_da" and fitting.settings.network == "conv":
+        optimizer = keras.optimizers.Adam(ADAM_RATE)
+    _train(fitting, clustering, model, loss="kl_divergence", optimizer=optimizer)
     return clustering
-
-
-def _descent() -> keras.optimizers.Optimizer:
-    return keras.optimizers.SGD(SGD_RATE, momentum=MOMENTUM)
 
 
 def idec(fitting: Fitting) -> Clustering:
     """IDEC: GAMMA times the KL term, and the reconstruction: squared error, or for Bernoulli rows nats, a feature."""
-    clustering, vade, x = _start(fitting, "idec", to_rows(fitting.model.decoder)), fitting.model, _rows(fitting)
-    code = clustering.encoder(x if vade.scaling is None else vade.scaling(x))
-    both = [keras.ops.exp(clustering.head(code)), clustering.decoder(code)]
-    model = SelfTraining(x, both, n=len(fitting.data.x), form=lambda x, p: (p, x))
+    vade = fitting.model
+    clustering, x = _start(fitting, vade.decoder), keras.Input((vade.n_features,))
+    code = clustering.encoder(vade.shaped(x if vade.scaling is None else vade.scaling(x)))
+    out = keras.layers.Flatten(dtype="float32")(vade.decoder(code))  # of images
+    both = [keras.ops.exp(clustering.head(code)), out]
+    model = SelfTraining(x, both, n=len(fitting.data.x))
     losses = [
         lambda p, q: GAMMA * keras.losses.kl_divergence(p, q),
         lambda x, out: vade.likelihood.reconstruction(vade.scale(x), out),
     ]
-    _train(fitting, clustering, model, None, loss=losses, optimizer=FusedAdam(ADAM_RATE))
+    _train(fitting, clustering, model, loss=losses, optimizer=FusedAdam(ADAM_RATE))
     return clustering
 
 
@@ -98,22 +69,21 @@ class SelfTraining(keras.Model):
     The target and what the next one is compared with are weights: the state that a fit goes on from has them, too.
 
     Args:
-        inputs, outputs: as of a functional model; the first output is q [batch, K].
+        inputs, outputs: as of a functional model; q [batch, K], or that and a reconstruction of x.
         n: number of rows.
-        form: function from (x, p) of a batch to what the loss of `compile` takes as y.
     """
 
-    def __init__(self, inputs, outputs, *, n: int, form: Callable):
+    def __init__(self, inputs, outputs, *, n: int):
         super().__init__(inputs, outputs)
         k = self.outputs[0].shape[-1]
         fixed = {"initializer": "zeros", "trainable": False, "autocast": False}
         self.p = self.add_weight(name="p", shape=(n, k), dtype="float32", **fixed)
         self.groups = self.add_weight(name="groups", shape=(n,), dtype="int32", **fixed)
         self.still = self.add_weight(name="still", shape=(), dtype="int32", **fixed)  # 1: the groups are at rest
-        self.form = form
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        return super().compute_loss(x, self.form(x, tf.gather(self.p, y)), y_pred, sample_weight, training)
+        p = tf.gather(self.p, y)
+        return super().compute_loss(x, p if len(self.outputs) == 1 else (p, x), y_pred, sample_weight, training)
 
     def aim(self, q: np.ndarray) -> float:
         """Make the target anew from assignments q [n, K]; returns the share of the rows that changed their group."""
@@ -152,33 +122,25 @@ class Targets(keras.callbacks.Callback):
             self.say(f"{self.clustering.system}: {still}; stopped after {updates:,} updates")
 
 
-def _rows(fitting: Fitting) -> keras.KerasTensor:
-    return keras.Input((fitting.model.n_features,))
-
-
 def _begins(fitting: Fitting) -> bool:
     """Whether no earlier process has begun this phase: what a resume restores is not made again."""
     return fitting.state is None or fitting.state.phase != "fit"
 
 
-def _start(fitting: Fitting, system: str, decoder=None) -> Clustering:
+def _start(fitting: Fitting, decoder: keras.Model | None = None) -> Clustering:
     """The pretrained encoder with centres by k-means on its codes."""
     model = fitting.model
     head = StudentT(fitting.settings.clusters, model.prior.latent_dim)
     if _begins(fitting):
         head.mu.assign(ae_kmeans(fitting).head.mu)
-    networks = {"encoder": of_rows(autoencoder.mean_encoder(model)), "decoder": decoder}
-    return Clustering(system, head, **networks, likelihood=model.likelihood, scaling=model.scaling)
+    parts = {"decoder": decoder, "likelihood": model.likelihood, "scaling": model.scaling}
+    return Clustering(fitting.system, head, encoder=autoencoder.mean_encoder(model), **parts)
 
 
-def _train(
-    fitting: Fitting, clustering: Clustering, model: SelfTraining, seen: pipeline.Augmentation | None, **compiled
-) -> None:
-    """Train `model` towards targets made from `clustering`'s assignments, which has the same weights.
-
-    The targets are of the rows as they are, whatever the model reads (`seen`, see `Fitting.seen`).
-    """
+def _train(fitting: Fitting, clustering: Clustering, model: SelfTraining, **compiled) -> None:
+    """Train `model`, of the weights of `clustering`, towards targets of the rows as they are."""
     x, targets = fitting.data.x, Targets(fitting, clustering)
+    seen = fitting.augmentation("fit") if fitting.system == "dec_da" else None
     if _begins(fitting):
         with fitting.timed():
             model.aim(targets.assignments())

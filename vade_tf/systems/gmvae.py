@@ -13,7 +13,6 @@ In the symbols of this package (the paper writes x for our z, z for our c and y 
 
 Expectations are over one draw of z and one of w. The c prior pulls gamma towards 1/K and can merge the clusters before
 they are there: in the loss it is max(CUT, mean rate_c), which has no gradient below CUT.
-docs/evidence/accuracy.md compares it with VaDE.
 """
 
 import keras
@@ -21,16 +20,13 @@ import tensorflow as tf
 
 from vade_tf.model import elbo
 from vade_tf.model.networks import dense
-from vade_tf.model.observation import bounded
-from vade_tf.model.own_networks import deserialized, serialized
+from vade_tf.model.observation import ObservationModel, bounded
 from vade_tf.model.prior import check_clusters
-from vade_tf.systems.models import RowsModel, of_rows, to_rows
 from vade_tf.training import build, loop
 from vade_tf.training.fitting import Fitting
 
 CUT = 0.5  # nats a row, over a batch; the authors' code has the same default
 PRIOR_HIDDEN = 500  # units of the network from w to the components, as in the authors' code
-PARTS = ("encoder", "decoder", "scaling", "prior")
 TERMS = ("distortion", "rate_z", "rate_w", "rate_c")
 
 
@@ -39,8 +35,8 @@ def fit(fitting: Fitting) -> "GMVAE":
     settings, vade = fitting.settings, fitting.model
     width = 2 * settings.latent_dim  # z and w
     encoder = build.build_encoder(fitting.data, settings, vade.likelihood, fitting.precision, width)
-    more: dict = {"scaling": vade.scaling, "seed": settings.seed}
-    model = GMVAE(of_rows(encoder), to_rows(vade.decoder), settings.clusters, vade.likelihood, **more)
+    parts = encoder, vade.decoder, settings.clusters, vade.likelihood
+    model = GMVAE(*parts, scaling=vade.scaling, seed=settings.seed)
     loop.fit_keras(fitting, model, lambda span: fitting.batches("fit", span))
     return model
 
@@ -55,17 +51,12 @@ def build_prior(w_dim: int, n_clusters: int, latent_dim: int, seed: int) -> kera
 
 
 def terms(x, out, z, z_posterior, w_posterior, components, distortion) -> dict:
-    """The four terms of -ELBO for one draw (z, w) a row.
+    """The four terms of -ELBO for one draw (z, w) a row, each [batch] in nats.
 
     Args:
-        x, out: data and the decoder's output for z, [batch, D].
-        z: the draw of q(z|x), [batch, latent].
-        z_posterior, w_posterior: (mean, log variance) of q(z|x) and q(w|x), [batch, latent] each.
+        x, out: data and the decoder's output for z, [batch, D]; `distortion` is that of a `likelihood.Likelihood`.
+        z, z_posterior, w_posterior: the draw; mean and log variance of q(z|x) and q(w|x), [batch, latent] each.
         components: (mu, log sigma2) of p(z|w,c) for the draw of q(w|x), [batch, K, latent] each.
-        distortion: that of a `likelihood.Likelihood`.
-
-    Returns:
-        distortion, rate_z, rate_w, rate_c, each [batch] in nats.
     """
     log_pi = uniform(components[0])
     log_gamma = elbo.log_responsibilities(z, log_pi, *components)  # [batch, K]
@@ -85,16 +76,16 @@ def uniform(mu):
 
 
 @keras.saving.register_keras_serializable("vade_tf")
-class GMVAE(RowsModel):
+class GMVAE(ObservationModel):
     """The model above, trained on batches of raw x; `predict` gives p(c | z, w) at the means of q, [n, K].
 
     Args:
-        encoder: model from x [n, D] to means and log variances of (z, w) side by side, [n, 2 latent] each.
-        decoder: as for `VaDE`.
-        n_clusters: number of components K.
-        likelihood, scaling, seed: as for `VaDE`.
+        encoder: model from x to means and log variances of (z, w) side by side, [n, 2 latent] each.
+        decoder, n_clusters, likelihood, scaling, seed: as for `VaDE`.
         prior: `build_prior`; made here unless a saved model brings it.
     """
+
+    PARTS = (*ObservationModel.PARTS, "prior")
 
     def __init__(self, encoder, decoder, n_clusters, likelihood, *, scaling=None, seed=0, prior=None, **kwargs):
         super().__init__(encoder, decoder, likelihood, scaling, **kwargs)
@@ -112,7 +103,7 @@ class GMVAE(RowsModel):
 
     def encode(self, x):
         """Raw x [n, D] -> (mean, log variance) of q(z|x) and those of q(w|x)."""
-        m, log_s2 = self.encoded(self.scale(x))
+        m, log_s2 = self.encoded(x)
         (z_m, w_m), (z_log_s2, w_log_s2) = (tf.split(part, [self.latent_dim, self.w_dim], -1) for part in (m, log_s2))
         return (z_m, bounded(z_log_s2)), (w_m, bounded(w_log_s2))
 
@@ -136,8 +127,8 @@ class GMVAE(RowsModel):
         z_noise, w_noise = tf.split(noise, [self.latent_dim, self.w_dim], -1)
         z = z_posterior[0] + tf.exp(0.5 * z_posterior[1]) * z_noise
         w = w_posterior[0] + tf.exp(0.5 * w_posterior[1]) * w_noise
-        distortion = self.likelihood.distortion
-        return terms(self.scale(x), self.decoder(z), z, z_posterior, w_posterior, self.prior(w), distortion)
+        out = self.x_parameters(z)
+        return terms(self.scale(x), out, z, z_posterior, w_posterior, self.prior(w), self.likelihood.distortion)
 
     def train_step(self, data):
         with tf.GradientTape() as tape:
@@ -163,10 +154,4 @@ class GMVAE(RowsModel):
         return loss
 
     def get_config(self):
-        parts = serialized(self, *PARTS)
-        more = {"n_clusters": self.n_clusters, "likelihood": self.likelihood.config(), "seed": self.seed}
-        return {**super().get_config(), **more, **parts}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**deserialized(config, custom_objects, *PARTS))
+        return {**super().get_config(), "n_clusters": self.n_clusters, "seed": self.seed}

@@ -1,14 +1,9 @@
 """What a fitted baseline is, and k-means and Gaussian mixtures by scikit-learn: of raw rows or of a network's code.
 
-A `Clustering` has an optional encoder and a head that turns codes into log probabilities. The heads are Keras layers of
-float32 weights: `Centres` (k-means), `FullGaussians` (a GMM), `StudentT` (DEC); the prior of VaDE itself is one too. A
-head that can draw codes of a cluster has `draw`; without it a system does not generate. Networks take and give rows,
-those of images by `of_rows` and `to_rows`.
+A `Clustering` has an optional encoder and a head that turns codes into log probabilities: `Centres` (k-means),
+`FullGaussians` (a GMM), `StudentT` (DEC), or the prior of VaDE. A head that can draw codes of a cluster has `draw`;
+without it a system does not generate.
 """
-
-import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -19,10 +14,8 @@ from sklearn.mixture import GaussianMixture
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
 from vade_tf.model import elbo, networks
-from vade_tf.model import likelihood as likelihoods
 from vade_tf.model.counts import Counts
-from vade_tf.model.observation import scaled, within_reach
-from vade_tf.model.own_networks import deserialized, serialized
+from vade_tf.model.observation import ObservationModel
 from vade_tf.model.prior import GaussianMixturePrior, check_clusters
 from vade_tf.model.vade import VaDE
 from vade_tf.threads import one_openmp_thread
@@ -30,63 +23,8 @@ from vade_tf.training import autoencoder, build, loop
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.posterior import codes
 
-PARTS = ("head", "encoder", "decoder", "scaling")  # of a `Clustering`
 STARTS = 3  # best of so many by the objective; a start on 70,000 x 784 takes k-means about ten seconds
 FLOOR = 0.05  # share of the mean variance added to each: a pixel that is constant in a cluster must not decide alone
-
-
-def of_rows(encoder: keras.Model) -> keras.Model:
-    """An encoder that takes rows [n, D], also where it is one of images."""
-    shape = encoder.input_shape[1:]
-    if len(shape) == 1:
-        return encoder
-    x = keras.Input((math.prod(shape),))
-    return keras.Model(x, encoder(keras.layers.Reshape(shape)(x)))
-
-
-def to_rows(decoder: keras.Model) -> keras.Model:
-    """A decoder that gives rows [n, D], also where it is one of images."""
-    if len(decoder.output_shape) == 2:
-        return decoder
-    return keras.Model(decoder.inputs[0], keras.layers.Flatten()(decoder.outputs[0]))
-
-
-class RowsModel(keras.Model):
-    """A system that reads raw rows [n, D]: `assignments`, which a subclass has, gives codes and log probabilities.
-
-    Args:
-        encoder, decoder: networks of rows, or None.
-        likelihood: "bernoulli", "gaussian" or a `likelihood.Likelihood`: what the decoder's output means.
-        scaling: layer from raw features to x, as for `VaDE`.
-    """
-
-    def __init__(self, encoder, decoder, likelihood, scaling, **kwargs):
-        super().__init__(**{**kwargs, "dtype": "float32"})  # raw x, whatever the global policy
-        self.encoder = encoder
-        self.decoder = decoder
-        self.likelihood = likelihoods.get(likelihood)
-        self.scaling = scaling
-
-    @property
-    def n_features(self) -> int:
-        """D, the number of values a row."""
-        return self.encoder.input_shape[-1]
-
-    def scale(self, x):
-        """Raw features [n, D], any number type -> x, float32 [n, D]."""
-        return scaled(x, self.scaling, self.likelihood)
-
-    def encoded(self, x):
-        """What the encoder gives for x as `scale` gives it."""
-        return self.encoder(within_reach(self.encoder, x) if self.likelihood.compares_columns else x)
-
-    def call(self, x):
-        """Raw x [n, D] -> probabilities [n, K]."""
-        return tf.exp(self.assignments(x)[1])
-
-    def decode(self, z):
-        """Mean of p(x|z): codes [n, width] -> [n, D]."""
-        return self.likelihood.mean(self.decoder(z))
 
 
 class _Head(keras.layers.Layer):
@@ -99,7 +37,7 @@ class _Head(keras.layers.Layer):
         self.mu = self._weight("mu", (n_components, latent_dim))
 
     def _weight(self, name: str, shape: tuple[int, ...]):
-        return self.add_weight(name=name, shape=shape, initializer="zeros", dtype="float32", autocast=False)
+        return self.add_weight(name=name, shape=shape, initializer="zeros", autocast=False)
 
     def _squared_distance(self, z):
         """|z - mu_c|^2: codes [n, width] -> [n, K]."""
@@ -124,10 +62,7 @@ class Centres(_Head):
 
 @keras.saving.register_keras_serializable("vade_tf")
 class StudentT(_Head):
-    """DEC's soft assignment (Xie et al., ICML 2016, eq. 1, with one degree of freedom).
-
-    q_ic = (1 + |z_i - mu_c|^2)^-1 / sum_k (1 + |z_i - mu_k|^2)^-1, given as log q.
-    """
+    """log q of DEC's soft assignment, see `dec`."""
 
     def call(self, z):
         return tf.nn.log_softmax(-tf.math.log1p(self._squared_distance(z)), axis=-1)
@@ -164,16 +99,18 @@ class FullGaussians(_Head):
 
 
 @keras.saving.register_keras_serializable("vade_tf")
-class Clustering(RowsModel):
+class Clustering(ObservationModel):
     """A fitted system without a bound: scaling, encoder, head; `predict` gives probabilities [n, K] of raw rows.
 
     Args:
         system: its name, for messages.
         head: layer from codes [n, width] to log probabilities [n, K].
-        encoder: model from x [n, D] to codes; default none, the code is x.
-        decoder: model from codes to Bernoulli logits or Gaussian means [n, D]; default none, x is the code.
-        likelihood, scaling: as for `RowsModel`.
+        encoder: model from x, rows or images, to codes; default none, the code is x.
+        decoder: model from codes to parameters of p(x|code); default none, x is the code.
+        likelihood, scaling: as for `VaDE`.
     """
+
+    PARTS = (*ObservationModel.PARTS, "head")
 
     def __init__(self, system, head, *, encoder=None, decoder=None, likelihood="gaussian", scaling=None, **kwargs):
         super().__init__(encoder, decoder, likelihood, scaling, **kwargs)
@@ -183,13 +120,11 @@ class Clustering(RowsModel):
 
     @property
     def n_features(self) -> int:
-        """D, the number of values a row."""
         return self.head.latent_dim if self.encoder is None else super().n_features
 
     def assignments(self, x):
         """Raw x [n, D] -> (codes [n, width], log probabilities [n, K])."""
-        x = self.scale(x)
-        code = x if self.encoder is None else self.encoded(x)
+        code = self.scale(x) if self.encoder is None else self.encoded(x)
         return code, self.head(code)
 
     def decode(self, z):
@@ -201,11 +136,7 @@ class Clustering(RowsModel):
         return z
 
     def sample(self, clusters, seed: int = 0):
-        """New observations of chosen clusters, as `VaDE.sample`: clusters int [n] -> [n, D].
-
-        Raises:
-            InputError: the system has no generative model, or a cluster is no whole number from 0 to K - 1.
-        """
+        """As `VaDE.sample`; an InputError where the system has no generative model."""
         if not hasattr(self.head, "draw") or (isinstance(self.likelihood, Counts) and self.decoder is None):
             raise InputError("model", "a generative model, that can sample", self.system, "set model to vade")
         clusters = check_clusters(clusters, self.head.n_components)
@@ -213,66 +144,46 @@ class Clustering(RowsModel):
         return self.decode(self.head.draw(clusters, noise))
 
     def get_config(self):
-        parts = serialized(self, *PARTS)
-        return {**super().get_config(), "system": self.system, "likelihood": self.likelihood.config(), **parts}
-
-    @classmethod
-    def from_config(cls, config, custom_objects=None):
-        return cls(**deserialized(config, custom_objects, *PARTS))
+        return {**super().get_config(), "system": self.system}
 
 
 def kmeans(fitting: Fitting) -> Clustering:
     """k-means on x itself."""
-    return _clustering(fitting, "kmeans", _centres(fitting, _scaled(fitting)))
+    return _clustering(fitting, _centres(fitting, _scaled(fitting)))
 
 
 def gmm(fitting: Fitting) -> Clustering:
     """A diagonal Gaussian mixture on x itself (full covariances of 784 pixels are singular)."""
-    _several_rows(fitting)
     x = _scaled(fitting)
     k, floor = fitting.settings.clusters, FLOOR * x.var(axis=0).mean() + 1e-12
-    with _fitting(fitting):
+    with fitting.timed(), one_openmp_thread():  # of several, sums come in any order, and a run done again must be equal
         mixture = GaussianMixture(k, covariance_type="diag", reg_covar=floor, random_state=fitting.settings.seed).fit(x)
     head = GaussianMixturePrior(*mixture.means_.shape)
     head.assign(mixture.weights_, mixture.means_, mixture.covariances_)
-    return _clustering(fitting, "gmm", head)
+    return _clustering(fitting, head)
 
 
 def ae_kmeans(fitting: Fitting) -> Clustering:
     """k-means on the code of the pretrained autoencoder."""
     autoencoder.pretrain(fitting)
-    return _clustering(fitting, "ae_kmeans", _centres(fitting, codes(fitting.model, fitting.data.x)), coded=True)
+    return _clustering(fitting, _centres(fitting, codes(fitting.model, fitting.data.x)), coded=True)
 
 
 def ae_gmm(fitting: Fitting) -> Clustering:
     """A Gaussian mixture with full covariances on the code of the pretrained autoencoder."""
-    _several_rows(fitting)
     autoencoder.pretrain(fitting)
-    return _clustering(fitting, "ae_gmm", _gaussians(fitting, codes(fitting.model, fitting.data.x)), coded=True)
+    return _clustering(fitting, _gaussians(fitting, codes(fitting.model, fitting.data.x)), coded=True)
 
 
 def vae_gmm(fitting: Fitting) -> Clustering:
     """A plain VAE, that is VaDE with the one component N(0, I), then a Gaussian mixture on its mean codes."""
-    _several_rows(fitting)
     model, settings = fitting.model, fitting.settings
     more: dict = {"scaling": model.scaling, "seed": settings.seed, "name": loop.PLAIN_VAE}
     vae = VaDE(model.encoder, model.decoder, 1, model.likelihood, **more)
     vae.prior.mu.assign(np.zeros((1, model.prior.latent_dim)))
     vae.prior.trainable = False
     loop.fit_keras(fitting, vae, lambda span: fitting.batches("fit", span))
-    return _clustering(fitting, "vae_gmm", _gaussians(fitting, codes(fitting.model, fitting.data.x)), coded=True)
-
-
-def _several_rows(fitting: Fitting) -> None:
-    if len(fitting.data.x) < 2:
-        raise InputError("x", f"at least 2 rows, to which {fitting.system} fits a Gaussian mixture", "1")
-
-
-@contextmanager
-def _fitting(fitting: Fitting) -> Iterator[None]:
-    """Counts the time; sums over threads come in any order, and a run done again must be equal."""
-    with fitting.timed(), one_openmp_thread():
-        yield
+    return _clustering(fitting, _gaussians(fitting, codes(fitting.model, fitting.data.x)), coded=True)
 
 
 def _scaled(fitting: Fitting) -> np.ndarray:
@@ -295,7 +206,7 @@ def _known(fitting: Fitting) -> keras.Model | None:
 
 
 def _centres(fitting: Fitting, z: np.ndarray) -> Centres:
-    with _fitting(fitting):
+    with fitting.timed(), one_openmp_thread():
         found = KMeans(fitting.settings.clusters, n_init=STARTS, random_state=fitting.settings.seed).fit(z)
     head = Centres(*found.cluster_centers_.shape)
     head.mu.assign(found.cluster_centers_)
@@ -303,17 +214,16 @@ def _centres(fitting: Fitting, z: np.ndarray) -> Centres:
 
 
 def _gaussians(fitting: Fitting, z: np.ndarray) -> FullGaussians:
-    z = z.astype(np.float64)
+    z, k, seed = z.astype(np.float64), fitting.settings.clusters, fitting.settings.seed
     floor = 1e-4 * z.var(axis=0).mean() + 1e-12
-    k, seed = fitting.settings.clusters, fitting.settings.seed
-    with _fitting(fitting):
+    with fitting.timed(), one_openmp_thread():
         mixture = GaussianMixture(k, n_init=STARTS, reg_covar=floor, random_state=seed).fit(z)
     return FullGaussians.of(mixture)
 
 
-def _clustering(fitting: Fitting, system: str, head, coded: bool = False) -> Clustering:
+def _clustering(fitting: Fitting, head, coded: bool = False) -> Clustering:
     """The fitted system; `coded`: on the code of the run's networks, else on x itself."""
     model = fitting.model
-    encoder = of_rows(autoencoder.mean_encoder(model)) if coded else _known(fitting)
-    parts = {"encoder": encoder, "decoder": to_rows(model.decoder) if coded else None}
-    return Clustering(system, head, **parts, likelihood=model.likelihood, scaling=model.scaling)
+    encoder, decoder = (autoencoder.mean_encoder(model), model.decoder) if coded else (_known(fitting), None)
+    parts = {"encoder": encoder, "decoder": decoder, "likelihood": model.likelihood, "scaling": model.scaling}
+    return Clustering(fitting.system, head, **parts)

@@ -19,16 +19,19 @@ FUNCTIONS: dict[str, Callable[[Fitting], keras.Model]] = {
     "ae_gmm": models.ae_gmm,
     "vae_gmm": models.vae_gmm,
     "dec": dec.dec,
-    "dec_da": dec.dec_da,
+    "dec_da": dec.dec,
     "idec": dec.idec,
     "gmvae": gmvae.fit,
 }
 
 
 def check(system: str, data: Observations, settings: Settings) -> None:
-    """Raises InputError where a system cannot be fitted to rows, which its function says as well."""
-    if system == "dec_da":
-        dec.check_images(data, settings)
+    """Raises InputError where a system cannot be fitted to rows."""
+    if system == "dec_da" and (data.image_shape is None or settings.augment == "none"):
+        kind = "rows that are no images" if data.image_shape is None else "augment none"
+        raise InputError("model", "augmented images for dec_da", kind, "set model to dec")
+    if system.endswith("gmm") and len(data.x) < 2:
+        raise InputError("x", f"at least 2 rows, to which {system} fits a Gaussian mixture", "1")
 
 
 def fit(
@@ -39,17 +42,9 @@ def fit(
     reporter: Silent | None = None,
     callbacks: Sequence[keras.callbacks.Callback] = (),
 ) -> Fitted:
-    """Fit a system that VaDE is compared with.
-
-    Args:
-        system: one of `SYSTEMS`.
-        x, settings, store, reporter, callbacks: as for `training.recipe.fit`.
-
-    Raises:
-        InputError: an unknown system, or rows or settings that cannot be used.
-        DivergedError: loss or weights became NaN or infinite, time and again.
-    """
+    """Fit one of `SYSTEMS`, with which VaDE is compared; all else as for `training.recipe.fit`."""
     if system not in FUNCTIONS:
         raise InputError("system", f"one of {', '.join(FUNCTIONS)}", repr(system))
     fitting = begin(x, settings, None, store, reporter, callbacks, system=system, **vars(SYSTEMS[system]))
+    check(system, fitting.data, fitting.settings)
     return fitted(fitting, FUNCTIONS[system](fitting))
