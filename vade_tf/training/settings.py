@@ -5,36 +5,37 @@ No TensorFlow here: the command line makes its flags from these fields.
 
 import dataclasses
 import math
+import operator
+import os
+import reprlib
 import typing
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
+
 from vade_tf.errors import InputError
 from vade_tf.seeding import fold
-from vade_tf.training.setting_values import checked
 
 AUTO = "auto"
 METHODS = (AUTO, "gmm", "kmeans", "spectral")  # of a start
 PRECISIONS = (AUTO, "float32", "mixed_bfloat16", "mixed_float16")
 HIDDEN = (500, 500, 2000)  # widths of Jiang et al., section 4.1
 NARROW = 64  # features below which two layers of 128 units do; by a script of this package, on tables
-FULL_WIDTH_ROWS = 5000  # fewer rows get a share of `HIDDEN` in proportion; by a script, on digits and tables
 MANY_ROWS = 50_000  # rows that networks of this size do not learn by heart; by a script, on MNIST
-MIN_VALIDATION_ROWS, MAX_VALIDATION_ROWS = 20, 2000  # enough to see a loss rise; more cost rows, or time
-MIN_UPDATES, MIN_NARROW_UPDATES = 250, 100  # of VaDE on few rows, and on narrow ones; by a script, on digits and tables
-MIN_PRETRAIN_UPDATES = 50  # of the autoencoder on few rows; four times as many wear out the code of Reuters R8
-PATIENCE = 4  # epochs of the autoencoder without a lower validation loss, after which it stops
+MIN_VALIDATION_ROWS = 20  # enough to see a loss rise
 SAMPLE_ROWS = 5000  # rows that are looked at where a look at all would cost more than it tells
 
 # Jiang et al., section 4.1 and the authors' code; the diagonal GMM on the pretrained code is their start.
 # What is no field of `Settings` is one of `Resolved`.
-PAPER_LENGTHS = {"hidden": HIDDEN, "batch_size": 100, "pretrain_epochs": 50, "epochs": 300}
-PAPER_RATE = {"schedule": "step", "decay": 0.9, "decay_epochs": 10, "adam_epsilon": 1e-4}
-PAPER_START = {"augment": "none", "init": "gmm", "guide_epochs": 0, "validation_rows": 0}
 RECIPES: dict[str, dict] = {
     "robust": {"schedule": "cosine", "augment": "digits", "init": AUTO},
-    "paper": {**PAPER_LENGTHS, **PAPER_RATE, **PAPER_START},
-}
+    "paper": {
+        "hidden": HIDDEN, "batch_size": 100, "pretrain_epochs": 50, "epochs": 300,
+        "schedule": "step", "decay": 0.9, "decay_epochs": 10, "adam_epsilon": 1e-4,
+        "augment": "none", "init": "gmm", "guide_epochs": 0, "validation_rows": 0,
+    },
+}  # fmt: skip
 
 
 def option(default, text: str, **more) -> Any:
@@ -87,14 +88,10 @@ class Settings:
         choices=("cosine", "step", "constant"),
     )
     augment: str = option(
-        None,
-        "what the encoder reads of images: digits (turned, zoomed, shifted) or none",
-        choices=("digits", "none"),
+        None, "what the encoder reads of images: digits (turned, zoomed, shifted) or none", choices=("digits", "none")
     )
     init: str = expert(
-        None,
-        "start; auto: by the kind of the rows; gmm, kmeans, spectral: of the code",
-        choices=METHODS,
+        None, "start; auto: by the kind of the rows; gmm, kmeans, spectral: of the code", choices=METHODS
     )
     guide_epochs: int | None = expert(None, "epochs in which a cross-entropy holds each row to the start (all)")
     regroups: int | None = expert(
@@ -122,7 +119,7 @@ class Settings:
                     object.__setattr__(self, name, value)
         hints = typing.get_type_hints(type(self))
         for each in fields(self):
-            value = checked(each.name, getattr(self, each.name), hints[each.name], each.metadata)
+            value = _checked(each.name, getattr(self, each.name), hints[each.name], each.metadata)
             object.__setattr__(self, each.name, value)
         if self.jit == "on" and self.distribute != "none":
             raise InputError("jit", "'auto' or 'off' where devices share a step", "'on'", "set distribute to none")
@@ -163,21 +160,21 @@ class Settings:
         if not isinstance(self.clusters, int):
             raise InputError("clusters", "a number of clusters", repr(self.clusters))
         validation = self.validation_rows
-        if validation is None:
-            validation = default_validation_rows(n) if learns_variance else 0
+        if validation is None:  # more than 2,000 cost rows, or time
+            needless = not learns_variance or n >= MANY_ROWS
+            validation = 0 if needless else min(max(n // 10, min(MIN_VALIDATION_ROWS, n // 5)), 2000)
         self._check_number(self.clusters, validation, n)
         found: dict = {each.name: getattr(self, each.name) for each in fields(Settings)}
         found |= {name: value for name, value in self._preset().items() if name not in found}
-        found |= {"validation_rows": validation, "hidden": self.hidden or widths(n, features)}
+        found |= {"validation_rows": validation, "hidden": self.hidden or _widths(n, features)}
         if self.network == AUTO and self.hidden is not None:
             found["network"] = "dense"  # which has these widths
         size = found["batch_size"] = self.batch_size or (128 if convolves else 256)  # a convolution takes twice as long
         steps = math.ceil((n - validation) / size)  # of a pass over the rows; VaDE alone leaves rows out
         if not pretrains:
             found["pretrain_epochs"] = 0
-        elif self.pretrain_epochs is None:  # few rows are passed several times an epoch
-            passes = math.ceil(MIN_PRETRAIN_UPDATES / steps)
-            found |= {"pretrain_epochs": 30, "pretrain_passes": passes, "patience": PATIENCE}
+        elif self.pretrain_epochs is None:  # few rows are passed often; four times as often wears out a code of texts
+            found |= {"pretrain_epochs": 30, "pretrain_passes": math.ceil(50 / steps), "patience": 4}
         if self.self_train_epochs is None:
             left_open = self.epochs is None and self.guide_epochs is None and self.regroups is None
             possible = self.augment == "digits" and self.distribute == "none" and self.guide_weight > 0
@@ -186,7 +183,8 @@ class Settings:
             found["regroups"] = 1 if found["self_train_epochs"] else 3
         if self.epochs is None:
             steps = steps if epochs is None else math.ceil(n / size)
-            passes = found["passes"] = math.ceil((MIN_NARROW_UPDATES if features < NARROW else MIN_UPDATES) / steps)
+            least = 100 if features < NARROW else 250  # updates an epoch; by a script, on digits and tables
+            passes = found["passes"] = math.ceil(least / steps)
             by_default = (20 if found["self_train_epochs"] else 10) if epochs is None else epochs
             found["epochs"] = math.ceil(updates / (steps * passes)) if updates else by_default
         if self.guide_weight == 0:
@@ -234,14 +232,76 @@ class Resolved(Settings):
         return self.seed if self.restart == 0 else fold(self.seed, self.restart)
 
 
-def widths(n: int, features: int) -> tuple[int, ...]:
+def _widths(n: int, features: int) -> tuple[int, ...]:
     """Widths of the hidden layers for n rows: 3.3 million weights would learn a few hundred rows by heart."""
     if features < NARROW:
         return 128, 128
-    share = min(1.0, max(0.1, n / FULL_WIDTH_ROWS))
+    share = min(1.0, max(0.1, n / 5000))  # by a script, on digits and tables
     return tuple(round(share * width) for width in HIDDEN)
 
 
-def default_validation_rows(n: int) -> int:
-    """How many of n rows get no gradient where the settings leave it open."""
-    return 0 if n >= MANY_ROWS else min(max(n // 10, min(MIN_VALIDATION_ROWS, n // 5)), MAX_VALIDATION_ROWS)
+def _checked(name: str, value, hint, metadata):
+    """A value of text, a number or a sequence in the type of its field; an InputError where it cannot be one."""
+    kinds = [hint] if typing.get_origin(hint) is tuple else typing.get_args(hint) or [hint]
+    if value is None and type(None) in kinds:
+        return None
+    if isinstance(value, str) and value in metadata.get("words", ()):
+        return value
+    kind = kinds[0]
+    if typing.Any in kinds and not isinstance(value, str):  # an object, which is checked where it is used
+        return value
+    convert = {int: _whole_number, float: _number, bool: _truth, str: _text}.get(kind, _whole_numbers)
+    try:
+        return convert(value, metadata)
+    except (TypeError, ValueError) as error:
+        raise InputError(name, _expected(kind, metadata), reprlib.repr(value)) from error
+
+
+def _expected(kind, metadata) -> str:
+    """What a field of a kind may hold, in words."""
+    least = metadata.get("least")
+    if kind is int:
+        return " or ".join([f"a whole number of at least {least or 0}", *metadata.get("words", ())])
+    if kind is float:
+        return "a positive number" if least is None else f"a number of at least {least:g}"
+    if kind is str:
+        return f"one of {', '.join(metadata['choices'])}" if metadata.get("choices") else "text that is not empty"
+    return "True or False" if kind is bool else f"whole numbers of at least 1, as in {metadata.get('example')}"
+
+
+def _whole_number(value, metadata) -> int:
+    number = operator.index(value)
+    if isinstance(value, bool | np.bool_) or not metadata.get("least", 0) <= number < 2**31:  # TensorFlow's int32
+        raise ValueError(value)
+    return number
+
+
+def _number(value, metadata) -> float:
+    number, least = float(value), metadata.get("least")
+    wrong = isinstance(value, str | bool | np.bool_) or number == math.inf
+    if wrong or not (number > 0 if least is None else number >= least):
+        raise ValueError(value)
+    return number
+
+
+def _truth(value, metadata) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError(value)
+    return bool(value)
+
+
+def _text(value, metadata) -> str:
+    text = os.fspath(value)
+    if not text or text not in (metadata.get("choices") or (text,)):
+        raise ValueError(value)
+    return text
+
+
+def _whole_numbers(value, metadata) -> tuple[int, ...]:
+    """A sequence of whole numbers, or their text as in the example; none only where a word says so."""
+    if isinstance(value, str):
+        value = [] if value == metadata.get("empty") else [int(part) for part in value.split(",")]
+    found = tuple(_whole_number(part, {"least": 1}) for part in value)
+    if not found and "empty" not in metadata:
+        raise ValueError("no number")
+    return found
