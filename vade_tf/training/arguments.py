@@ -20,19 +20,15 @@ IMAGE_SIDES = range(12, 33)  # pixels that convolutions are worth; smaller image
 
 
 def as_observations(x, likelihood: str) -> Observations:
-    """Rows of any of the kinds that `recipe.fit` takes, validated.
-
-    Raises:
-        InputError: they are no matrix of finite numbers, or the likelihood does not fit them.
-    """
+    """Rows of any of the kinds that `recipe.fit` takes; an InputError where they or the likelihood cannot be used."""
     if isinstance(x, tf.data.Dataset):
-        x = read_data_set(x)
+        x = _all_rows(x)
     if not isinstance(x, Observations):
         return observe(x, likelihood)
     return x if likelihood == AUTO else with_likelihood(x, likelihood)
 
 
-def read_data_set(batches: tf.data.Dataset) -> np.ndarray:
+def _all_rows(batches: tf.data.Dataset) -> np.ndarray:
     """All rows of a finite data set of rows [D], or of batches of them, whose first axis is open."""
     spec = batches.element_spec
     if int(batches.cardinality()) == tf.data.INFINITE_CARDINALITY or not isinstance(spec, tf.TensorSpec):
@@ -42,11 +38,7 @@ def read_data_set(batches: tf.data.Dataset) -> np.ndarray:
 
 
 def validate_callbacks(callbacks) -> list[keras.callbacks.Callback]:
-    """The caller's callbacks as a list.
-
-    Raises:
-        InputError: they are none.
-    """
+    """The caller's callbacks as a list; an InputError where they are none."""
     found = list(callbacks or ()) if callbacks is None or isinstance(callbacks, Iterable) else [callbacks]
     if not all(isinstance(each, keras.callbacks.Callback) for each in found):
         raise InputError("callbacks", "a list of keras.callbacks.Callback", reprlib.repr(callbacks))
@@ -54,11 +46,7 @@ def validate_callbacks(callbacks) -> list[keras.callbacks.Callback]:
 
 
 def validate_hints(hints, n: int, clusters: int) -> np.ndarray:
-    """Hints as int32 [n].
-
-    Raises:
-        InputError: they are no whole numbers from -1 to K - 1, one for each row.
-    """
+    """Hints as int32 [n]; an InputError unless they are whole numbers from -1 to K - 1, one for each row."""
     found = known_groups(hints, clusters)
     if len(found) != n:
         raise InputError("hints", f"{n:,} whole numbers, the group of each row", f"{len(found):,}")
@@ -66,11 +54,7 @@ def validate_hints(hints, n: int, clusters: int) -> np.ndarray:
 
 
 def validate_weights(sample_weight, n: int) -> np.ndarray:
-    """Weights of rows, scaled to a mean of 1, float32 [n].
-
-    Raises:
-        InputError: they are no finite numbers from 0 up, one for each row, of which one is above 0.
-    """
+    """Weights of rows, scaled to a mean of 1, float32 [n]; an InputError where they are no weights, or all are 0."""
     found = np.asarray(sample_weight)
     if found.shape != (n,) or found.dtype.kind not in "biuf" or not (np.isfinite(found).all() and found.min() >= 0):
         expected = f"{n:,} finite numbers from 0 up, the weight of each row"
@@ -89,32 +73,21 @@ def sharpens(data: Observations, likelihood: Likelihood) -> bool:
 
 
 def choose_network(data: Observations, likelihood: Likelihood, settings: Settings) -> str:
-    """The networks that these rows get, "dense" or "conv".
-
-    Raises:
-        InputError: convolutions are asked for, and the rows are no images, or counts.
-    """
-    shape = data.image_shape
-    unsuited = shape is None or isinstance(likelihood, Counts)
+    """The networks of these rows, "dense" or "conv"; an InputError where "conv" is asked for and cannot read them."""
+    shape = None if isinstance(likelihood, Counts) else data.image_shape
     if settings.network == AUTO:
         widths = settings.hidden is not None and not isinstance(settings, Resolved)  # which dense networks alone have
-        if shape is None or unsuited or widths or len(data.x) >= MANY_ROWS:
+        if shape is None or widths or len(data.x) >= MANY_ROWS:
             return "dense"
         return "conv" if all(side in IMAGE_SIDES for side in shape[:2]) else "dense"
-    if settings.network == "conv" and unsuited:
+    if settings.network == "conv" and shape is None:
         found = f"rows of {data.x.shape[1]:,} features taken as {likelihood.name}"
         raise InputError("network", "images for 'conv'", found, "set network to dense, or image_shape for own rows")
     return settings.network
 
 
 def validate_together(data: Observations, likelihood: Likelihood, settings: Resolved, hints: np.ndarray | None) -> None:
-    """Raises InputError where rows, settings and known groups cannot be used together.
-
-    Args:
-        data, likelihood: the rows, and theirs.
-        settings: resolved for them.
-        hints: known group of each row, as `validate_hints` returns them, or None.
-    """
+    """Raises InputError where rows, settings and hints, as `validate_hints` returns them, do not go together."""
     counts = isinstance(likelihood, Counts)
     if settings.self_train_epochs:
         augmented = data.image_shape is not None and not counts and settings.augment != "none"

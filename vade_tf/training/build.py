@@ -24,23 +24,18 @@ def build_model(data: Observations, likelihood: Likelihood, settings: Resolved, 
         data, likelihood: its rows, and theirs.
         settings: `network` is "dense" or "conv".
         precision: of the hidden layers.
-        own: the caller's networks instead.
-
-    Raises:
-        InputError: the caller's networks do not fit the rows.
+        own: the caller's networks instead; an InputError where they do not fit the rows.
     """
     check_keras()
     caller = own is not None
     if own is None:
-        own = (
-            build_encoder(data, settings, likelihood, precision, settings.latent_dim),
-            build_decoder(data, settings, likelihood, precision),
-        )
+        encoder = build_encoder(data, settings, likelihood, precision, settings.latent_dim)
+        own = encoder, _decoder(data, settings, likelihood, precision)
+    if not isinstance(own, (tuple, list)) or len(own) != 2:
+        raise InputError("networks", "a pair (encoder, decoder)", reprlib.repr(own))
     scaling = networks.build_scaling(*likelihood.units(data))
     if data.length is not None and isinstance(likelihood, Gaussian):
         scaling = (networks.Roots if data.texts else networks.Directions)(data.length)
-    if not isinstance(own, (tuple, list)) or len(own) != 2:
-        raise InputError("networks", "a pair (encoder, decoder)", reprlib.repr(own))
     encoder, decoder = own
     if likelihood.takes_missing and data.has_holes and not networks.fills(encoder):
         raise InputError("x", "no missing cells beside networks of your own", "some", "fill them first")
@@ -62,12 +57,12 @@ def build_encoder(
         return networks.build_conv_encoder(data.image_shape, **more)
     # images on white are read as their negatives: where nearly all of what it reads is 1, it has found fewer groups
     negative = data.image_shape is not None and likelihood.name == "bernoulli" and data.on_white
-    first = keras.layers.Rescaling(-1.0, 1.0, name="negative", dtype="float32") if negative else None
-    first = first_layer(data, likelihood) if first is None else first
+    rescaling = keras.layers.Rescaling(-1.0, 1.0, name="negative", dtype="float32") if negative else None
+    first = rescaling or first_layer(data, likelihood)
     return networks.build_encoder(data.x.shape[1], hidden=settings.hidden, first=first, **more)
 
 
-def build_decoder(data: Observations, settings: Resolved, likelihood: Likelihood, precision: str) -> keras.Model:
+def _decoder(data: Observations, settings: Resolved, likelihood: Likelihood, precision: str) -> keras.Model:
     """The untrained decoder that goes with `build_encoder`."""
     more: dict = {"latent_dim": settings.latent_dim, "precision": precision, "seed": settings.seed}
     if settings.network == "conv" and data.image_shape is not None:
@@ -76,20 +71,18 @@ def build_decoder(data: Observations, settings: Resolved, likelihood: Likelihood
 
 
 def first_layer(data: Observations, likelihood: Likelihood) -> keras.layers.Layer | None:
-    """What rows that are no images are read with, where they are not read as the likelihood does."""
-    if not isinstance(likelihood, Counts):
-        return filled(data, likelihood)
-    total, squares = np.zeros((2, data.x.shape[1]))
-    for rows in pipeline.blocks(data.x):
-        logs = np.asarray(log_counts(rows.astype(np.float32), likelihood.size), np.float64)
-        total, squares = total + logs.sum(axis=0), squares + (logs**2).sum(axis=0)
-    mean = total / len(data.x)
-    std = np.sqrt(np.maximum(squares / len(data.x) - mean**2, 0))
-    return LogCounts(likelihood.size, mean, np.where(std < 1e-6, 1.0, std))
+    """What counts, and rows that may miss cells, are read with; None of rows that are read as the likelihood does.
 
-
-def filled(data: Observations, likelihood: Likelihood) -> networks.Filled | None:
-    """What the encoder reads missing cells with: the mean of the known ones, and flags where training has some."""
+    A missing cell is read as the mean of the known ones, with a flag where training has some.
+    """
+    if isinstance(likelihood, Counts):
+        total, squares = np.zeros((2, data.x.shape[1]))
+        for rows in pipeline.blocks(data.x):
+            logs = np.asarray(log_counts(rows.astype(np.float32), likelihood.size), np.float64)
+            total, squares = total + logs.sum(axis=0), squares + (logs**2).sum(axis=0)
+        mean = total / len(data.x)
+        std = np.sqrt(np.maximum(squares / len(data.x) - mean**2, 0))
+        return LogCounts(likelihood.size, mean, np.where(std < 1e-6, 1.0, std))
     if not likelihood.takes_missing:
         return None
     scale, offset = likelihood.units(data)

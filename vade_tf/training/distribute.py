@@ -1,9 +1,8 @@
 """A fit on several devices and machines: who does what, what the chief tells the others, and the steps of a training.
 
-Every process has a plain model, with which all that is no training step is done as in a fit on one device. A copy of it
-under the strategy makes the steps (`Replicas`). The chief's weights, optimizer and rate go into the copy of every
-worker at the beginning of an epoch and come out of it at the end. A batch is the same as on one device, in rows,
-augmentation and noise; each replica takes its slice of it.
+Every process has a plain model, and all that is no training step is done with it as on one device. A copy of it under
+the strategy makes the steps (`Replicas`): it gets the chief's weights, optimizer and rate at the beginning of an epoch,
+and gives them back at its end. A batch is the same as on one device; each replica takes its slice of it.
 
 Knows no variable of the environment: that is the business of `device`.
 """
@@ -56,27 +55,25 @@ def check_batch_size(strategy: tf.distribute.Strategy | None, batch_size: int) -
 
 
 def from_chief(strategy: tf.distribute.Strategy | None, find: Callable[[], Arrays | None]) -> Arrays | None:
-    """What the chief's `find` gives, on every worker, bit for bit. All workers call this in the same order.
+    """What the chief's `find` gives, bit for bit, on every worker; a ClusterError where one is gone.
 
-    Raises:
-        ClusterError: a worker is gone.
+    All workers call this in the same order.
     """
     if strategy is None or workers(strategy) == 1:
         return find()
-    if not chief(strategy):
-        return _unpack(_broadcast(strategy, b""))
-    found = find()
-    _broadcast(strategy, _pack(found))
-    return found
+    if chief(strategy):
+        found = find()
+        _broadcast(strategy, _packed(found))
+        return found
+    content = _broadcast(strategy, b"")
+    return dict(np.load(io.BytesIO(content), allow_pickle=False)) if content else None
 
 
 class Shared:
     """The chief's store on every worker: what is loaded is what the chief loads, and only the chief saves."""
 
     def __init__(self, strategy: tf.distribute.Strategy, store: Store):
-        self.strategy = strategy
-        self.store = store
-        self.place = store.place
+        self.strategy, self.store, self.place = strategy, store, store.place
 
     def save(self, name: str, arrays: Arrays) -> None:
         if chief(self.strategy):
@@ -94,8 +91,7 @@ class Replicas:
     """A copy of a compiled `VaDE` or functional model on every device, which makes the model's training steps."""
 
     def __init__(self, strategy: tf.distribute.Strategy, model: keras.Model):
-        self.strategy = strategy
-        self.model = model
+        self.strategy, self.model = strategy, model
         callbacks.build_optimizer(model)
         optimizer = keras.optimizers.serialize(model.optimizer)
         with strategy.scope():
@@ -113,13 +109,9 @@ class Replicas:
     def train(self, span: range, steps: int, batches: tf.data.Dataset, calls: keras.callbacks.CallbackList) -> None:
         """As `keras.Model.fit` of the model: its epochs, with the callbacks and their logs.
 
-        The logs of an epoch are means over all rows, those of a batch over the slices of the first device here. Within
-        an epoch the weights of the model itself stay as they were.
-
-        Args:
-            span, steps: the epochs, and the steps of each.
-            batches: this worker's slices of the batches, one for each device after the other.
-            calls: callbacks, on every worker; what they do to model and optimizer counts on the chief.
+        The logs of an epoch are means over all rows, those of a batch over the slices of the first device here. The
+        model's own weights change after an epoch. What callbacks do to model and optimizer counts on the chief.
+        `batches` are this worker's slices of the batches, one for each device after the other.
         """
         model, logs = self.model, {}
         slices = iter(self.strategy.distribute_datasets_from_function(lambda context: batches.repeat()))
@@ -167,18 +159,11 @@ def collective() -> Iterator[None]:
         ) from error
 
 
-def _pack(arrays: Arrays | None) -> bytes:
+def _packed(arrays: Arrays | None) -> bytes:
     buffer = io.BytesIO()
     if arrays is not None:
         np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
-
-
-def _unpack(content: bytes) -> Arrays | None:
-    if not content:
-        return None
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
 
 
 def _broadcast(strategy: tf.distribute.Strategy, content: bytes) -> bytes:

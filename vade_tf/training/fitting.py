@@ -202,7 +202,9 @@ def begin(
     precision = device.resolve_precision(resolved.precision, shared=strategy is not None)
     model = build.build_model(data, likelihood, resolved, precision, networks)
     if own and strategy is not None:
-        _check_shared(model)
+        if in_half(model):  # whose gradients are scaled on one device alone
+            raise InputError("networks", "float32 or mixed_bfloat16 with distribute", "float16")
+        own_networks.check_layers(model, "devices cannot have copies of")
     reporter, own_store = reporter or Silent(), Memory() if store is None else store
     store = own_store if distribute.workers(strategy) == 1 else distribute.Shared(strategy, own_store)
     state = State.load(store)
@@ -234,18 +236,11 @@ def begin(
     )
 
 
-def _check_shared(model: VaDE) -> None:
-    """Raises InputError where networks of the caller's own cannot be trained on several devices."""
-    if in_half(model):  # whose gradients are scaled on one device alone
-        raise InputError("networks", "float32 or mixed_bfloat16 with distribute", "float16")
-    own_networks.check_layers(model, "devices cannot have copies of")
-
-
 def fitted(fitting: Fitting, model: keras.Model, findings: Sequence[str] = ()) -> Fitted:
     """The result of a fit whose phases are over; findings: those besides the ones of `health`."""
     rows, settings, schema = fitting.rows, fitting.settings, fitting.data.schema
-    spent = {phase: sum(row["seconds"] for row in rows if row["phase"] == phase) for phase in ("pretrain", "fit")}
-    seconds = {"pretrain": spent["pretrain"], "init": fitting.seconds["init"], "fit": spent["fit"]}
+    seconds = {phase: sum(row["seconds"] for row in rows if row["phase"] == phase) for phase in ("pretrain", "fit")}
+    seconds = {"pretrain": seconds["pretrain"], "init": fitting.seconds["init"], "fit": seconds["fit"]}
     found: list[str] = []
     if isinstance(model, VaDE):
         signals = health.signals(model, health.sample(fitting.data.x, settings.seed))

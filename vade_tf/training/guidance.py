@@ -12,22 +12,16 @@ from vade_tf.training import health, loop, partitions, posterior, selftraining, 
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.settings import SAMPLE_ROWS
 
-SHARP_FACTOR = 5.0  # of the weight of a P that a classifier sharpened; by a script, on MNIST
-
 
 class Guide(keras.callbacks.Callback):
-    """Holds a VaDE to P with a weight in the loss for the first epochs, then lets go.
-
-    Attributes:
-        sharp: whether a classifier sharpened P, which then weighs more, so that VaDE loses less of it.
-    """
+    """Holds a VaDE to P with a weight in the loss for the first epochs; a P that a classifier sharpened weighs more."""
 
     def __init__(self, weight: float, epochs: int):
         super().__init__()
         self.weight, self.epochs, self.sharp = weight, epochs, False
 
     def on_epoch_begin(self, epoch, logs=None):
-        weight = self.weight * (SHARP_FACTOR if self.sharp else 1)
+        weight = self.weight * (5.0 if self.sharp else 1)  # by a script, on MNIST
         self.model.guide_weight.assign(weight if epoch < self.epochs else 0.0)
 
 

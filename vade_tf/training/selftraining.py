@@ -24,7 +24,6 @@ from vade_tf.training.fitting import Fitting
 from vade_tf.training.settings import SAMPLE_ROWS
 
 UNITS = 1200  # of each of the two layers of the classifier, as published
-RADIUS = 0.25  # of a change of pixels, in distances to the tenth neighbour, as published
 EPOCHS_TAUGHT = 2  # that learn the partition as it is, before the classifier follows its own answers
 
 
@@ -158,10 +157,10 @@ def _trained(fitting: Fitting, P: np.ndarray) -> Classifier:
 
 
 def radius_of(fitting: Fitting) -> float:
-    """A quarter of the median distance of images, scaled, to their tenth neighbour, of 5,000 at most."""
+    """A quarter, as published, of the median distance of images, scaled, to their tenth neighbour, of 5,000 at most."""
     n, features = fitting.data.x.shape
     size = max(min(SAMPLE_ROWS, MAX_NUMBERS_SAMPLED // features), 11)
     some = subset(n, size, fitting.settings.seed, Stream.SELF_TRAINING)
     rows = np.concatenate([fitting.model.scale(each) for each in pipeline.blocks(part(fitting.data.x, some))])
     tenth = min(10, len(rows) - 1)
-    return RADIUS * float(np.median(NearestNeighbors(n_neighbors=tenth + 1).fit(rows).kneighbors(rows)[0][:, tenth]))
+    return 0.25 * float(np.median(NearestNeighbors(n_neighbors=tenth + 1).fit(rows).kneighbors(rows)[0][:, tenth]))

@@ -240,68 +240,39 @@ def _widths(n: int, features: int) -> tuple[int, ...]:
     return tuple(round(share * width) for width in HIDDEN)
 
 
-def _checked(name: str, value, hint, metadata):
+def _checked(name: str, value, hint, metadata) -> Any:
     """A value of text, a number or a sequence in the type of its field; an InputError where it cannot be one."""
     kinds = [hint] if typing.get_origin(hint) is tuple else typing.get_args(hint) or [hint]
-    if value is None and type(None) in kinds:
-        return None
-    if isinstance(value, str) and value in metadata.get("words", ()):
+    kind, least, choices, words = kinds[0], metadata.get("least"), metadata.get("choices"), metadata.get("words", ())
+    text, truth = isinstance(value, str), isinstance(value, bool | np.bool_)
+    if (value is None and type(None) in kinds) or (text and value in words):
         return value
-    kind = kinds[0]
-    if typing.Any in kinds and not isinstance(value, str):  # an object, which is checked where it is used
+    if typing.Any in kinds and not text:  # an object, which is checked where it is used
         return value
-    convert = {int: _whole_number, float: _number, bool: _truth, str: _text}.get(kind, _whole_numbers)
+    found: Any = None
     try:
-        return convert(value, metadata)
-    except (TypeError, ValueError) as error:
-        raise InputError(name, _expected(kind, metadata), reprlib.repr(value)) from error
-
-
-def _expected(kind, metadata) -> str:
-    """What a field of a kind may hold, in words."""
-    least = metadata.get("least")
-    if kind is int:
-        return " or ".join([f"a whole number of at least {least or 0}", *metadata.get("words", ())])
-    if kind is float:
-        return "a positive number" if least is None else f"a number of at least {least:g}"
-    if kind is str:
-        return f"one of {', '.join(metadata['choices'])}" if metadata.get("choices") else "text that is not empty"
-    return "True or False" if kind is bool else f"whole numbers of at least 1, as in {metadata.get('example')}"
-
-
-def _whole_number(value, metadata) -> int:
-    number = operator.index(value)
-    if isinstance(value, bool | np.bool_) or not metadata.get("least", 0) <= number < 2**31:  # TensorFlow's int32
-        raise ValueError(value)
-    return number
-
-
-def _number(value, metadata) -> float:
-    number, least = float(value), metadata.get("least")
-    wrong = isinstance(value, str | bool | np.bool_) or number == math.inf
-    if wrong or not (number > 0 if least is None else number >= least):
-        raise ValueError(value)
-    return number
-
-
-def _truth(value, metadata) -> bool:
-    if not isinstance(value, bool | np.bool_):
-        raise TypeError(value)
-    return bool(value)
-
-
-def _text(value, metadata) -> str:
-    text = os.fspath(value)
-    if not text or text not in (metadata.get("choices") or (text,)):
-        raise ValueError(value)
-    return text
-
-
-def _whole_numbers(value, metadata) -> tuple[int, ...]:
-    """A sequence of whole numbers, or their text as in the example; none only where a word says so."""
-    if isinstance(value, str):
-        value = [] if value == metadata.get("empty") else [int(part) for part in value.split(",")]
-    found = tuple(_whole_number(part, {"least": 1}) for part in value)
-    if not found and "empty" not in metadata:
-        raise ValueError("no number")
+        if kind is int:
+            expected = " or ".join([f"a whole number of at least {least or 0}", *words])
+            found = operator.index(value)
+            fits = not truth and (least or 0) <= found < 2**31  # TensorFlow's int32
+        elif kind is float:
+            expected = "a positive number" if least is None else f"a number of at least {least:g}"
+            found = float(value)
+            fits = not (text or truth) and found < math.inf and (found > 0 if least is None else found >= least)
+        elif kind is bool:
+            expected, found, fits = "True or False", bool(value), truth
+        elif kind is str:
+            expected = f"one of {', '.join(choices)}" if choices else "text that is not empty"
+            found = os.fspath(value)
+            fits = found in choices if choices else bool(found)
+        else:  # whole numbers, or their text as in the example; none only where a word says so
+            expected = f"whole numbers of at least 1, as in {metadata['example']}"
+            parts = [int(part) for part in value.split(",") if value != metadata.get("empty")] if text else list(value)
+            found = tuple(operator.index(part) for part in parts)
+            fits = all(1 <= part < 2**31 for part in found) and not any(isinstance(part, bool) for part in parts)
+            fits = fits and bool(found or "empty" in metadata)
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise InputError(name, expected, reprlib.repr(value))
     return found
