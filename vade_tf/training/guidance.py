@@ -45,7 +45,7 @@ def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
     settings, model, hints = fitting.settings, fitting.model, fitting.hints
     done, epochs = loop.prepare(fitting, "fit", model), settings.epochs
     guided = min(settings.guide_epochs, epochs)
-    turns = regroup_epochs(guided, settings.regroups) if partitions.found_on_code(fitting) else []
+    turns = regroup_epochs(guided, settings.regroups) if partitions.rule(fitting)[0] == "code" else []
     weight = Guide(settings.guide_weight, guided if hints is None else epochs)
     seen = health.sample(fitting.data.x, settings.seed)
     own = [

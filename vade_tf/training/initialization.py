@@ -102,22 +102,17 @@ def partition(
     more: Callable[[], Sequence[np.ndarray]] = tuple,
     sample_weight: np.ndarray | None = None,
 ) -> np.ndarray:
-    """P [n, K] of rows by a method that `rule` gave; its rows sum to 1.
+    """P [n, K] of rows in one or more spaces, [n, d] each, by a method that `rule` gave; its rows sum to 1.
 
-    Args:
-        method: reads the first space, "tied" the last; "spectral" reads all.
-        spaces: the rows in one or more spaces, [n, d] each.
-        n_clusters, seed: K, and the seed; same rows and seed, same P.
-        advance, more: called after each draw of "spectral"; gives the groups of further draws, which vote there.
-        sample_weight: of rows, [n], for k-means and mixtures; None: all count alike.
+    A method reads the first space, "tied" the last, "spectral" all. Of "spectral" `advance` is called after each draw,
+    and `more` gives the groups of further draws, which vote. Weights, [n], count in k-means and mixtures.
     """
     first = np.asarray(spaces[0], np.float64)
     if n_clusters == 1:
         return np.ones((len(first), 1))
     if method == "tied":
-        return _mixture(
-            np.asarray(spaces[-1], np.float64), n_clusters, seed, sample_weight, covariance_type="tied", reg_covar=RIDGE
-        )
+        rows = np.asarray(spaces[-1], np.float64)
+        return _mixture(rows, n_clusters, seed, sample_weight, covariance_type="tied", reg_covar=RIDGE)
     if method == "gmm":
         return _mixture(first, n_clusters, seed, sample_weight, covariance_type="diag")
     if method == "kmeans":
@@ -131,12 +126,9 @@ def partition(
 
 
 def _mixture(rows: np.ndarray, n_clusters: int, seed: int, sample_weight: np.ndarray | None, **settings) -> np.ndarray:
-    """The posterior of a Gaussian mixture, the best of three, of rows [n, d]: [n, K].
-
-    scikit-learn's knows no weights: of these, the cumulated sum, moved at random, says how often it reads a row.
-    """
+    """The posterior of a Gaussian mixture, the best of three, of rows [n, d]: [n, K]."""
     some = rows
-    if sample_weight is not None:
+    if sample_weight is not None:  # scikit-learn's has none; their sum, moved at random, says how often a row is read
         passed = np.floor(np.cumsum(sample_weight, dtype=np.float64) + generator(seed).uniform())
         some = np.repeat(rows, np.diff(passed, prepend=0.0).astype(int), axis=0)
     mixture = GaussianMixture(n_clusters, n_init=3, random_state=seed, **settings).fit(np.nan_to_num(some))
@@ -176,10 +168,9 @@ def neighbour_shares(spaces: Sequence[np.ndarray], groups: np.ndarray, n_cluster
 
 
 def fit_clusterer(method: Any, rows: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
-    """P [n, K] that a scikit-learn mixture, or groups [n] that a clusterer, finds in rows [n, d].
+    """P [n, K] that a mixture of scikit-learn, or groups [n] that a clusterer, finds in rows [n, d].
 
-    Its `n_clusters` or `n_components` is K, and its `random_state` the seed where it has none. Where it leaves rows
-    out, as DBSCAN does, P has zeros. More groups than K are an InputError.
+    Where it leaves rows out, as DBSCAN does, it is P with zeros. More groups than K are an InputError.
     """
     method = clone(method)
     parameters = method.get_params()

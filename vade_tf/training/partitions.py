@@ -42,21 +42,16 @@ def rule(fitting: Fitting) -> tuple[str, object]:
     return initialization.OF_CODE if space == "directions" and fitting.own_networks else (space, method)
 
 
-def found_on_code(fitting: Fitting) -> bool:
-    """Whether the start reads the code, so that training finds it anew as the code gets better."""
-    return rule(fitting)[0] == "code"
-
-
 def rows_read(n: int, seed: int) -> np.ndarray | None:
     """The numbers of the rows, ascending, that a start of n rows reads; None: all of them."""
     return None if n <= MAX_ROWS_READ else subset(n, MAX_ROWS_READ, seed, Stream.START_ROWS)
 
 
-def _rows_of_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
-    """The rows that a start reads, and their numbers; of few rows all of them and None."""
+def _rows_of_start(fitting: Fitting) -> tuple[Rows, np.ndarray | slice]:
+    """The rows that a start reads, and what finds them among all."""
     x = fitting.data.rows
     numbers = rows_read(len(x), fitting.settings.start_seed)
-    return (x, None) if numbers is None else (part(x, numbers), numbers)
+    return (x, slice(None)) if numbers is None else (part(x, numbers), numbers)
 
 
 def found_start(fitting: Fitting, phase: str) -> Start:
@@ -65,18 +60,23 @@ def found_start(fitting: Fitting, phase: str) -> Start:
     The chief of several workers finds P of the rows that are read; each worker extends it to the others.
     """
     (space, method), (some, numbers) = rule(fitting), _rows_of_start(fitting)
-    k, seed = fitting.settings.clusters, fitting.settings.start_seed
-    weight = fitting.sample_weight
-    weight = weight if weight is None or numbers is None else weight[numbers]
-    if space == "given":
-        P = _given_partition(fitting, method)
-        found = Start.of(P if numbers is None else P[numbers], _codes(fitting, some), weight)
-        return replace(found, P=P.astype(np.float16))
+    x, k, seed = fitting.data.x, fitting.settings.clusters, fitting.settings.start_seed
+    weight = None if fitting.sample_weight is None else fitting.sample_weight[numbers]
+
+    def codes() -> np.ndarray:
+        return feature_spaces.check_code(posterior.codes(fitting.model, some))
+
+    if space == "given":  # an array, or a function of the raw rows
+        given = method
+        if callable(given):
+            given = given(x.matrix if isinstance(x, SparseRows) else x[np.arange(len(x))])
+        P = initialization.as_partition(given, len(x), k)
+        return replace(Start.of(P[numbers], codes(), weight), P=P.astype(np.float16))
     reader = feature_spaces.READERS[space](fitting.model, some)
     spaces = reader(some)
 
     def find() -> dict[str, np.ndarray]:
-        z = spaces[0] if space == "code" else _codes(fitting, some)
+        z = spaces[0] if space == "code" else codes()
         steps = spectral.N_DRAWS if method == "spectral" else 1
         text = f"{initialization.described(space, method)}, {k} groups"
         advance = partial(fitting.reporter.phase(phase, steps), 1, text)
@@ -88,23 +88,13 @@ def found_start(fitting: Fitting, phase: str) -> Start:
         return vars(Start.of(P, z, weight))
 
     found = Start(**fitting.by_chief(find))
-    return found if numbers is None else replace(found, P=_extended(fitting, reader, spaces, numbers, found.P))
+    if len(some) == len(x):
+        return found
+    return replace(found, P=_extended(fitting, reader, spaces, numbers, found.P))
 
 
-def _given_partition(fitting: Fitting, init) -> np.ndarray:
-    """P [n, K] of an array, or of a function of the raw rows, as they are given."""
-    x = fitting.data.x
-    if callable(init):
-        init = init(x.matrix if isinstance(x, SparseRows) else x[np.arange(len(x))])
-    return initialization.as_partition(init, len(x), fitting.settings.clusters)
-
-
-def _codes(fitting: Fitting, x: Rows) -> np.ndarray:
-    return feature_spaces.check_code(posterior.codes(fitting.model, x))
-
-
-def _extended(fitting: Fitting, reader, spaces: list[np.ndarray], numbers: np.ndarray, P: np.ndarray) -> np.ndarray:
-    """P [n, K] of all rows from that of the rows that were read, by their numbers."""
+def _extended(fitting: Fitting, reader, spaces: list[np.ndarray], numbers, P: np.ndarray) -> np.ndarray:
+    """P [n, K] of all rows from that of those that were read."""
     n, compared = len(fitting.data.x), 1 if rule(fitting)[0] == "columns" else None  # the second is for mixtures
     with one_openmp_thread():
         extend = extension(spaces[:compared], P, fitting.settings.start_seed)
@@ -151,23 +141,20 @@ def has_ensemble(fitting: Fitting) -> bool:
 
 def text_draws(fitting: Fitting) -> list[np.ndarray]:
     """The groups that draws on the further autoencoders find, int32 [n] each; trained now, or from the store."""
-    found = fitting.store.load("further")
+    found, settings, draws = fitting.store.load("further"), fitting.settings, []
     if found is None:
         data = _commonest_words(fitting.data)
-        found = {"draws": np.concatenate([_draws_on(fitting, data, i) for i in range(1, N_AUTOENCODERS)])}
+        for number in range(1, N_AUTOENCODERS):
+            fitting.reporter.say(f"autoencoder {number + 1} of {N_AUTOENCODERS}, of the commonest words: all vote")
+            own = replace(settings, seed=fold(settings.seed, Stream.ENSEMBLE, number))
+            further = begin(data, own, reporter=fitting.reporter)
+            autoencoder.pretrain(further)
+            spaces = feature_spaces.code(further.model, data.rows)(data.rows)
+            seeds = several(fold(settings.start_seed, Stream.ENSEMBLE, number), spectral.N_DRAWS)
+            draws += in_threads(partial(spectral.landmark_draw, spaces, settings.clusters), seeds, lambda: None)
+        found = {"draws": np.array(draws, np.int32)}
         fitting.store.save("further", found)
     return list(found["draws"])
-
-
-def _draws_on(fitting: Fitting, data: Observations, number: int) -> np.ndarray:
-    """The groups that draws on one further autoencoder, which reads `data`, find: int32 [N_DRAWS, n]."""
-    fitting.reporter.say(f"autoencoder {number + 1} of {N_AUTOENCODERS}, of the commonest words: all vote")
-    settings = replace(fitting.settings, seed=fold(fitting.settings.seed, Stream.ENSEMBLE, number))
-    further = begin(data, settings, reporter=fitting.reporter)
-    autoencoder.pretrain(further)
-    spaces, k = feature_spaces.code(further.model, data.rows)(data.rows), settings.clusters
-    seeds = several(fold(fitting.settings.start_seed, Stream.ENSEMBLE, number), spectral.N_DRAWS)
-    return np.array(in_threads(lambda seed: spectral.landmark_draw(spaces, k, seed), seeds, lambda: None), np.int32)
 
 
 def _commonest_words(data: Observations) -> Observations:
@@ -183,8 +170,7 @@ def regrouped(fitting: Fitting) -> np.ndarray:
     """P on the present code, its groups named as the model's components: float16 [n, K]."""
     P, (some, numbers) = found_start(fitting, "regroup").P, _rows_of_start(fitting)
     present = fitting.by_chief(lambda: {"groups": posterior.model_groups(fitting.model, some)})["groups"]
-    groups = P.argmax(axis=1) if numbers is None else P[numbers].argmax(axis=1)
-    return P[:, np.argsort(spectral.naming(groups, present, fitting.settings.clusters))]
+    return P[:, np.argsort(spectral.naming(P[numbers].argmax(axis=1), present, fitting.settings.clusters))]
 
 
 def strengths(fitting: Fitting) -> dict[str, np.ndarray]:
