@@ -1,20 +1,111 @@
-"""The untrained model of a fit: networks, scaling and mixture, as rows, likelihood and architecture ask for them."""
+"""What a fit is given, checked: rows, callbacks, hints, weights, networks; and the untrained model that it asks for."""
 
 import reprlib
+from collections.abc import Iterable
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Observations
+from vade_tf.data.observations import observe, with_likelihood
 from vade_tf.errors import InputError
 from vade_tf.model import networks, own_networks
 from vade_tf.model.counts import Counts, LogCounts, log_counts
 from vade_tf.model.likelihood import Gaussian, Likelihood
 from vade_tf.model.observation import check_keras
+from vade_tf.model.prior import known_groups
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
-from vade_tf.training.settings import Resolved
+from vade_tf.training import device, distribute
+from vade_tf.training.settings import AUTO, MANY_ROWS, Resolved, Settings
+
+IMAGE_SIDES = range(12, 33)  # pixels that convolutions are worth; smaller images are faster dense, larger ones slow
+
+
+def as_observations(x, likelihood: str) -> Observations:
+    """Rows of any of the kinds that `recipe.fit` takes; an InputError where they or the likelihood cannot be used."""
+    if isinstance(x, tf.data.Dataset):
+        x = _all_rows(x)
+    if not isinstance(x, Observations):
+        return observe(x, likelihood)
+    return x if likelihood == AUTO else with_likelihood(x, likelihood)
+
+
+def _all_rows(batches: tf.data.Dataset) -> np.ndarray:
+    """All rows of a finite data set of rows [D], or of batches of them, whose first axis is open."""
+    spec = batches.element_spec
+    if int(batches.cardinality()) == tf.data.INFINITE_CARDINALITY or not isinstance(spec, tf.TensorSpec):
+        raise InputError("x", "a finite tf.data.Dataset of rows, or of batches of them", str(batches))
+    batched = spec.shape.rank > 1 and spec.shape[0] is None
+    return np.concatenate(list((batches if batched else batches.batch(1024)).as_numpy_iterator()))
+
+
+def validate_callbacks(callbacks) -> list[keras.callbacks.Callback]:
+    """The caller's callbacks as a list; an InputError where they are none."""
+    found = list(callbacks or ()) if callbacks is None or isinstance(callbacks, Iterable) else [callbacks]
+    if not all(isinstance(each, keras.callbacks.Callback) for each in found):
+        raise InputError("callbacks", "a list of keras.callbacks.Callback", reprlib.repr(callbacks))
+    return found
+
+
+def validate_hints(hints, n: int, clusters: int) -> np.ndarray:
+    """Hints as int32 [n]; an InputError unless they are whole numbers from -1 to K - 1, one for each row."""
+    found = known_groups(hints, clusters)
+    if len(found) != n:
+        raise InputError("hints", f"{n:,} whole numbers, the group of each row", f"{len(found):,}")
+    return found.astype(np.int32)
+
+
+def validate_weights(sample_weight, n: int) -> np.ndarray:
+    """Weights of rows, scaled to a mean of 1, float32 [n]; an InputError where they are no weights, or all are 0."""
+    found = np.asarray(sample_weight)
+    if found.shape != (n,) or found.dtype.kind not in "biuf" or not (np.isfinite(found).all() and found.min() >= 0):
+        expected = f"{n:,} finite numbers from 0 up, the weight of each row"
+        raise InputError("sample_weight", expected, reprlib.repr(sample_weight))
+    if not found.any():
+        raise InputError("sample_weight", "a weight above 0", "zeros alone")
+    return (found / found.mean(dtype=np.float64)).astype(np.float32)
+
+
+def sharpens(data: Observations, likelihood: Likelihood) -> bool:
+    """Whether rows are images whose groups a classifier sharpens by default: small grey ones that are no counts."""
+    shape = data.image_shape
+    if shape is None or shape[2:] not in ((), (1,)) or isinstance(likelihood, Counts):
+        return False
+    return max(shape[:2]) <= max(IMAGE_SIDES)
+
+
+def choose_network(data: Observations, likelihood: Likelihood, settings: Settings) -> str:
+    """The networks of these rows, "dense" or "conv"; an InputError where "conv" is asked for and cannot read them."""
+    shape = None if isinstance(likelihood, Counts) else data.image_shape
+    if settings.network == AUTO:
+        widths = settings.hidden is not None and not isinstance(settings, Resolved)  # which dense networks alone have
+        if shape is None or widths or len(data.x) >= MANY_ROWS:
+            return "dense"
+        return "conv" if all(side in IMAGE_SIDES for side in shape[:2]) else "dense"
+    if settings.network == "conv" and shape is None:
+        found = f"rows of {data.x.shape[1]:,} features taken as {likelihood.name}"
+        raise InputError("network", "images for 'conv'", found, "set network to dense, or image_shape for own rows")
+    return settings.network
+
+
+def validate_together(data: Observations, likelihood: Likelihood, settings: Resolved, hints: np.ndarray | None) -> None:
+    """Raises InputError where rows, settings and hints, as `validate_hints` returns them, do not go together."""
+    counts = isinstance(likelihood, Counts)
+    if settings.self_train_epochs:
+        augmented = data.image_shape is not None and not counts and settings.augment != "none"
+        turns = settings.regroups > 0 and min(settings.guide_epochs, settings.epochs) > 1
+        if not (augmented and turns and settings.distribute == "none"):
+            needs = "0 without augmented images, regroups, two guide_epochs and a single device"
+            raise InputError("self_train_epochs", needs, str(settings.self_train_epochs))
+    if hints is not None and (hints >= 0).any() and settings.guide_weight == 0:
+        raise InputError("guide_weight", "a weight above 0 for hints", "0")
+    if data.origins is not None and not counts:
+        hint = "set layer to that of the counts, or likelihood to counts"
+        raise InputError("batch", "counts", f"rows that are taken as {likelihood.name}", hint)
+    distribute.check_batch_size(device.strategy(settings.distribute), settings.batch_size)
 
 
 def build_model(data: Observations, likelihood: Likelihood, settings: Resolved, precision: str, own=None) -> VaDE:

@@ -61,14 +61,12 @@ def find_cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
 
 
 def resolve_precision(choice: str, shared: bool = False) -> str:
-    """Keras dtype policy for the hidden layers.
+    """Keras dtype policy for the hidden layers, of "auto" or a policy.
 
-    Args:
-        choice: "auto" or a policy. auto is the global policy, `keras.config.dtype_policy()`, unless that is float32;
-            then on GPUs, by the least able of those visible: bfloat16 from compute capability 8.0, float16 from 7.0
-            (tensor cores), else float32; on a CPU: bfloat16 where it has instructions for it, else float32.
-        shared: whether devices share a step, which has float32 in place of float16. Keras 3 skips a step whose
-            gradients have overflowed by what the first device finds; the others would add theirs, or wait for ever.
+    auto is the global policy, `keras.config.dtype_policy()`, unless that is float32; then on GPUs, by the least able of
+    those visible: bfloat16 from compute capability 8.0, float16 from 7.0 (tensor cores), else float32; on a CPU:
+    bfloat16 where it has instructions for it, else float32. Devices that share a step have float32 in place of float16:
+    Keras 3 skips a step whose gradients have overflowed by what the first device finds; the others would add theirs.
     """
     found = choice
     if choice == "auto":

@@ -21,7 +21,7 @@ from vade_tf.model import choice, own_networks
 from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
-from vade_tf.training import arguments, build, device, distribute, health, validation
+from vade_tf.training import build, device, distribute, health, validation
 from vade_tf.training.initialization import as_partition
 from vade_tf.training.n_clusters import Choice
 from vade_tf.training.reporter import Silent
@@ -101,20 +101,15 @@ class Fitting:
 
         Weights of rows come last in a batch, where there are any.
         """
-        seed = self.settings.seed if seed is None else seed
-        more |= {} if self.strategy is None else {"slices": distribute.slices(self.strategy)}
+        settings, trained = self.settings, self.trained(phase)
+        if self.strategy is not None:
+            more["slices"] = distribute.slices(self.strategy)
         if self.sample_weight is not None:
             more["beside"] = [*more.get("beside", ()), self.sample_weight]
-        trained = self.trained(phase)
+        more |= {"numbers": None if len(trained) == len(self.data.x) else trained, "held": self.held}
+        seed = settings.seed if seed is None else seed
         return pipeline.training_batches(
-            self.data.rows,
-            self.settings.batch_size,
-            seed,
-            span,
-            passes=self.passes(phase),
-            numbers=None if len(trained) == len(self.data.x) else trained,
-            held=self.held,
-            **more,
+            self.data.rows, settings.batch_size, seed, span, passes=self.passes(phase), **more
         )
 
     def by_chief(self, find: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -160,42 +155,34 @@ def begin(
     networks: tuple[keras.Model, keras.Model] | None = None,
     sample_weight: Any = None,
     system: str = "vade",
-    epochs: int | None = None,
-    updates: int = 0,
-    pretrains: bool = True,
+    **length: Any,
 ) -> Fitting:
     """A fit that can start, or go on where the store says that it stopped.
 
     Args:
         x, settings, hints, store, reporter, callbacks, init, networks, sample_weight: see `recipe.fit`.
-        system, epochs, updates, pretrains: of a system that is not VaDE (see `Settings.resolve`).
+        system, length: of a system that is not VaDE: its name, and epochs, updates or pretrains of `Settings.resolve`.
 
     Raises:
         InputError: rows, settings, hints or networks that cannot be used; it names the argument.
     """
-    callbacks = arguments.validate_callbacks(callbacks)
-    data = arguments.as_observations(x, settings.likelihood)
+    callbacks = build.validate_callbacks(callbacks)
+    data = build.as_observations(x, settings.likelihood)
     likelihood = choice.choose(data)
     own = networks is not None
     if system != "vade" and settings.distribute != "none":
         raise InputError("distribute", "'none': several devices train VaDE alone", repr(settings.distribute))
     if system != "vade" and data.origins is not None:
         raise InputError("batch", "VaDE, which alone knows batches", system, "leave it out")
-    network = settings.network if own else arguments.choose_network(data, likelihood, settings)
-    resolved = settings.resolve(
-        *data.x.shape,
-        epochs=epochs,
-        updates=updates,
-        pretrains=pretrains,
-        sharpens=system == "vade" and arguments.sharpens(data, likelihood),
-        convolves=system == "vade" and network == "conv",
-        learns_variance=likelihood.learns_variance,
-    )
+    network = settings.network if own else build.choose_network(data, likelihood, settings)
+    if system == "vade":
+        length |= {"sharpens": build.sharpens(data, likelihood), "convolves": network == "conv"}
+    resolved = settings.resolve(*data.x.shape, learns_variance=likelihood.learns_variance, **length)
     resolved = resolved if own else replace(resolved, network=network)
     n, clusters = len(data.x), resolved.clusters
-    known = None if hints is None else arguments.validate_hints(hints, n, clusters)
-    weights = None if sample_weight is None else arguments.validate_weights(sample_weight, n)
-    arguments.validate_together(data, likelihood, resolved, known)
+    known = None if hints is None else build.validate_hints(hints, n, clusters)
+    weights = None if sample_weight is None else build.validate_weights(sample_weight, n)
+    build.validate_together(data, likelihood, resolved, known)
     if not (init is None or callable(init) or hasattr(init, "fit")):
         init = as_partition(init, n, clusters)
     strategy = device.strategy(settings.distribute)

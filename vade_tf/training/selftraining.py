@@ -30,10 +30,8 @@ EPOCHS_TAUGHT = 2  # that learn the partition as it is, before the classifier fo
 class Classifier(keras.Model):
     """p(c | image), [batch, K], that learns P and, once `taught` is False, follows its own answers.
 
-    Args:
-        scale, share: function of raw rows to float32 rows [batch, D]; share of each group, [K].
-        radius: Euclidean length of a change of pixels that must not change the answer.
-        seed, precision: of weights and directions that are tried; dtype policy of the hidden layers.
+    `scale` makes float32 rows [batch, D] of raw ones; `share` [K] is that of each group; `radius` the Euclidean length
+    of a change of pixels that must not change the answer; `precision` the dtype policy of the hidden layers.
     """
 
     def __init__(self, scale, share: np.ndarray, radius: float, seed: int, precision: str):

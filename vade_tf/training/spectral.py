@@ -36,11 +36,9 @@ def spectral_groups(
 ) -> np.ndarray:
     """Groups [n] that `N_DRAWS` draws of landmark spectral clustering agree on: each row goes where most put it.
 
-    Args:
-        spaces: the same rows in one or more spaces, [n, d] each; neighbours count in all of them alike.
-        n_clusters: K; of more than a third of the landmarks the groups are those of k-means on the first space.
-        seed, advance: of landmarks and k-means; called after each draw.
-        more: groups [n] of draws made elsewhere, which vote as well.
+    The rows are in one or more spaces, [n, d] each, whose neighbours count alike. `advance` is called after each draw;
+    `more` are groups [n] of draws made elsewhere, which vote as well. More groups than a third of the landmarks are
+    those of k-means on the first space.
     """
     spaces = [np.ascontiguousarray(space, np.float32) for space in spaces]
     if 3 * n_clusters > min(N_LANDMARKS, len(spaces[0]) // 5):
@@ -75,16 +73,13 @@ def largest_eigenvectors(
     eigenvalues, of which it may find one alone.
     """
     size = between.shape[0]
-    own = size // n_spaces
-    in_pieces = any(n_pieces(between[at : at + own, at : at + own]) > 1 for at in range(0, size, own))
-    if in_pieces or size < 10 * m:
+    own, n_pieces = size // n_spaces, []
+    for at in range(0, size, own):  # the landmarks of a space; those without a row are no pieces
+        block = between[at : at + own, at : at + own]
+        n_pieces.append(connected_components(block, directed=False)[0] - int(np.sum(block.diagonal() == 0)))
+    if max(n_pieces) > 1 or size < 10 * m:
         return scipy.linalg.eigh(between.toarray(), subset_by_index=(size - m, size - 1))
     return eigsh(between, m, which="LA", v0=generator(seed).normal(size=size))
-
-
-def n_pieces(between: scipy.sparse.csr_matrix) -> int:
-    """The number of connected parts of landmarks [M, M]; those without a row, whose diagonal is 0, do not count."""
-    return connected_components(between, directed=False)[0] - int(np.sum(between.diagonal() == 0))
 
 
 def nearest_landmarks(rows: np.ndarray, seed: int, n_landmarks: int, **settings) -> NearestNeighbors:
