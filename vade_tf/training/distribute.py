@@ -11,6 +11,7 @@ import functools
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 import numpy as np
@@ -54,7 +55,7 @@ def check_batch_size(strategy: tf.distribute.Strategy | None, batch_size: int) -
         raise InputError("batch_size", f"a multiple of the {number} devices that share a batch", str(batch_size))
 
 
-def from_chief(strategy: tf.distribute.Strategy | None, find: Callable[[], Arrays | None]) -> Arrays | None:
+def from_chief(strategy: tf.distribute.Strategy | None, find: Callable[[], Arrays | None]) -> Any:
     """What the chief's `find` gives, bit for bit, on every worker; a ClusterError where one is gone.
 
     All workers call this in the same order.
@@ -121,7 +122,7 @@ class Replicas:
             self.copy.noise_rate = model.noise_rate  # before the first step is traced
         for epoch in span:
             calls.on_epoch_begin(epoch)
-            callbacks.assign(self.copy, self._state_of_chief())
+            callbacks.assign(self.copy, listed(self._chief()))
             with collective():
                 self.copy.reset_metrics()
             for step in range(steps):
@@ -133,16 +134,19 @@ class Replicas:
                 logs = {name: float(value) for name, value in self.copy.get_metrics_result().items()}
             callbacks.assign(model, callbacks.state_arrays(self.copy))
             calls.on_epoch_end(epoch, logs)
-            callbacks.assign(model, self._state_of_chief())
-            stop = from_chief(self.strategy, lambda: {"stop": np.array(bool(self.model.stop_training))})
-            model.stop_training = bool((stop or {})["stop"])
+            found = self._chief()
+            callbacks.assign(model, listed(found))
+            model.stop_training = bool(found["stop"])
             if model.stop_training:
                 break
         calls.on_train_end(logs)
 
-    def _state_of_chief(self) -> list[np.ndarray]:
-        found = from_chief(self.strategy, lambda: numbered(callbacks.state_arrays(self.model)))
-        return listed(found or {})
+    def _chief(self) -> Arrays:
+        """The state of the chief's model, and whether a callback stops it."""
+        return from_chief(
+            self.strategy,
+            lambda: {"stop": np.array(self.model.stop_training), **numbered(callbacks.state_arrays(self.model))},
+        )
 
 
 @contextmanager

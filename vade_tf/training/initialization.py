@@ -1,11 +1,5 @@
 """The start of a fit: a soft partition P [n, K] of the rows, and the mixture that it makes of their codes. No labels.
 
-One rule a kind of rows, if the caller names no other:
-
-    table               posterior of a Gaussian mixture with one covariance, on the standardised columns
-    counts              k-means on principal directions of log counts
-    images, texts, rows landmark spectral clustering of the code and the last hidden layer (`spectral`)
-
 Groups become P by their neighbours: the share of a row's nearest rows that each group has. Training holds gamma to P
 (`model.elbo.guidance`), so what the start is unsure of stays unsure.
 """
@@ -30,7 +24,7 @@ from vade_tf.training import spectral
 N_NEIGHBOURS = 20
 MAX_ROWS_SEARCHED = 20_000  # for neighbours, and a block of rows: more change P by chance alone
 RIDGE = 1e-2  # added to variances of standardised columns; 0.001 to 0.3 give 17 tables the same ARI within 0.02
-RULES = {"table": ("columns", "tied"), "counts": ("directions", "kmeans")}  # kind -> space and method; else ...
+RULES = {"table": ("columns", "tied"), "counts": ("directions", "kmeans")}  # by kind of rows; of all others:
 OF_CODE = ("code", "spectral")
 SPACES = {"columns": "the standardised columns", "directions": "principal directions of log counts", "code": "the code"}
 METHODS = {

@@ -1,10 +1,7 @@
 """The soft partition of a fit's rows: found by its start, recomputed on the code as that gets better. No labels.
 
-Of more than `MAX_ROWS_READ` rows a start reads so many; the others get P through landmarks of these.
-
-Texts leave an autoencoder much room: each finds another code, and one folds together what the next keeps apart. So the
-groups of further autoencoders vote together with those of the first. They read the commonest words alone, which say as
-much of the groups and are less work.
+Texts leave an autoencoder much room: one folds together what the next keeps apart. So the groups of further ones, which
+read the commonest words alone and so are less work, vote together with those of the first.
 """
 
 from collections.abc import Sequence
@@ -23,8 +20,7 @@ from vade_tf.training import autoencoder, feature_spaces, initialization, n_clus
 from vade_tf.training.fitting import Fitting, begin
 from vade_tf.training.initialization import Start
 
-MAX_ROWS_READ = 100_000  # by a start: more take minutes and change no border
-ROWS_EXTENDED = 16_384  # at a time
+MAX_ROWS_READ = 100_000  # by a start: more take minutes and change no border; others get P through landmarks
 MIN_AGREEMENT = 0.9  # adjusted Rand index from which on two groupings count as the same
 N_AUTOENCODERS = 3  # of texts, with the first: R8 has ACC 0.67 with three, 0.58 with one
 N_WORDS = 2000  # that a further one reads: as many as DEC and VaDE took of Reuters
@@ -99,8 +95,8 @@ def _extended(fitting: Fitting, reader, spaces: list[np.ndarray], numbers, P: np
     with one_openmp_thread():
         extend = extension(spaces[:compared], P, fitting.settings.start_seed)
     whole = np.empty((n, P.shape[1]), np.float16)  # filled in place: of many rows this is most of the memory
-    for first in range(0, n, ROWS_EXTENDED):
-        block = slice(first, min(first + ROWS_EXTENDED, n))
+    for first in range(0, n, size := 16_384):
+        block = slice(first, min(first + size, n))
         whole[block] = extend(reader(part(fitting.data.rows, block))[:compared])
     whole[numbers] = P
     return whole

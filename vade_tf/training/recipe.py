@@ -1,12 +1,4 @@
-"""VaDE's recipe: pretraining, the start, training that is held to its soft partition.
-
-`fit` is the whole of it. The phases are public, for those who want to look between them:
-
-    fitting = begin(x, Settings(clusters=10))
-    pretrain(fitting)
-    P = start(fitting)
-    P = guide(fitting, P)
-"""
+"""VaDE's recipe: pretraining, the start, training that is held to its soft partition: `fit`, and its phases."""
 
 from collections.abc import Sequence
 from dataclasses import replace

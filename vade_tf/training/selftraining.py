@@ -1,9 +1,9 @@
 """The partition of images made sharper by a classifier that learns it and then follows its own answers. No labels.
 
-Self-augmented training (IMSAT: Hu et al., ICML 2017). The answer about an image must not change where it is moved a
+Self-augmented training (IMSAT: Hu et al., ICML 2017): the answer about an image must not change where it is moved a
 little, nor where its pixels change in the direction that matters most (virtual adversarial training: Miyato et al.,
 2018); it must be sure; and the answers together must have the shares of the groups. So borders move to where there are
-few images, which a graph of codes does not do: images of two kinds that lie close in the code stay together there.
+few images, which a graph of codes does not do.
 """
 
 import keras

@@ -147,11 +147,10 @@ class Settings:
 
         Args:
             n, features: number of rows, and their width D.
-            epochs: of the phase after the autoencoder where the settings do not say; None: those of VaDE.
-            updates: of that phase, in whole epochs, for a system whose length is counted so; 0: `epochs` says it.
-            pretrains: whether there is an autoencoder's phase.
-            sharpens: whether VaDE trains on images whose groups a classifier sharpens by default.
-            convolves: whether VaDE has convolutional networks.
+            epochs, updates: length of the phase after the autoencoder where the settings do not say: its epochs, None
+                for those of VaDE; or, where it is counted so, its updates, in whole epochs.
+            pretrains, sharpens, convolves: whether there is an autoencoder's phase, a classifier sharpens the groups by
+                default, and VaDE has convolutional networks.
             learns_variance: whether the likelihood has a variance, which validation rows measure by default.
 
         Raises:

@@ -24,7 +24,6 @@ from vade_tf.threads import in_threads
 N_DRAWS = 8  # that vote; more changed no start of digits or R8 by 0.01
 N_LANDMARKS = 1000  # of a space; the eigenvectors of so many take a second
 N_TIES = 3  # landmarks that a row is tied to: Chen and Cai's r
-EIGENVECTORS_PER_GROUP = 1.3  # with one for each, two classes can share a direction
 
 
 def spectral_groups(
@@ -57,7 +56,8 @@ def landmark_draw(spaces: Sequence[np.ndarray], n_clusters: int, seed: int) -> n
     degree = np.asarray(ties.sum(axis=0)).ravel()
     ties = ties @ scipy.sparse.diags_array(1 / np.sqrt(np.maximum(degree, 1e-12)))
     between = (ties.T @ ties).tocsr() / len(spaces)  # its largest eigenvalue is 1
-    values, vectors = largest_eigenvectors(between, round(EIGENVECTORS_PER_GROUP * n_clusters), seed, len(spaces))
+    m = round(1.3 * n_clusters)  # eigenvectors; with one for each group, two can share a direction
+    values, vectors = largest_eigenvectors(between, m, seed, len(spaces))
     embedding = ties @ (vectors * np.maximum(values, 0) ** 4)  # [n, m]; a diffusion map's (Coifman and Lafon, 2006)
     embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
     runs = 5 if n_clusters < 100 else 1  # of k-means on the eigenvectors

@@ -33,7 +33,6 @@ COLUMNS = (
     "phase", "epoch", "learning_rate", "loss", "elbo", "distortion", "rate_z", "rate_w", "rate_c", "guidance",
     "val_loss", "acc", "nmi", "ari", "gamma_entropy", "components_used", "active_units", "restored_epoch", "seconds",
 )  # fmt: skip
-MAX_ROWS_HASHED = 256  # in a fingerprint; of rows in a file each is a read
 
 
 @runtime_checkable
@@ -120,9 +119,9 @@ class Pretrained:
 def check_fingerprint(store: Store, rows: Rows, settings: Resolved, about: dict[str, str]) -> None:
     """Keep what identifies a fit, `about` by name, or raise InputError where the store has the state of another.
 
-    Of the rows `MAX_ROWS_HASHED` are read. A fit of more epochs, or trained otherwise, is the same one.
+    Of the rows 256 are read. A fit of more epochs, or trained otherwise, is the same one.
     """
-    some = rows[subset(len(rows), pipeline.together(rows, MAX_ROWS_HASHED), 0, Stream.LOOKED_AT)]
+    some = rows[subset(len(rows), pipeline.together(rows, 256), 0, Stream.LOOKED_AT)]
     found = {name: str(getattr(settings, name)) for name in ("seed", "restart", "clusters")}
     found |= {"rows": f"{tuple(rows.shape)}, {zlib.crc32(np.ascontiguousarray(some).data):08x}", **about}
     if any(store.load(name) is not None for name in ("state", "clusters", "further", "start")):
