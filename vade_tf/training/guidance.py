@@ -93,18 +93,15 @@ def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:
 
 def _recomputed(fitting: Fitting, epoch: int, last: bool) -> tuple[np.ndarray, bool]:
     """P recomputed after so many epochs, or as the store has it, and whether a classifier sharpened it (the last)."""
-    resumed = fitting.state is not None  # else what is kept is that of the turn before
-    kept = fitting.store.load("partition") if resumed else None
-    if kept is not None and int(kept["epoch"]) == epoch:
-        return kept["P"], bool(kept["sharp"])
-    with fitting.timed():
-        P, sharper = partitions.regrouped(fitting), None
-        if last and fitting.settings.self_train_epochs:
-            sharper = selftraining.sharpened(fitting, P)
-    sharp = sharper is not None
-    P = P if sharper is None else sharper
-    fitting.store.save("partition", {"epoch": np.array(epoch), "sharp": np.array(int(sharp)), "P": P})
-    return P, sharp
+    found = None if fitting.state is None else fitting.store.load("partition")  # else that is of the turn before
+    if found is None or int(found["epoch"]) != epoch:
+        with fitting.timed():
+            P = partitions.regrouped(fitting)
+            sharper = selftraining.sharpened(fitting, P) if last and fitting.settings.self_train_epochs else None
+        sharp = np.array(int(sharper is not None))
+        found = {"epoch": np.array(epoch), "sharp": sharp, "P": P if sharper is None else sharper}
+        fitting.store.save("partition", found)
+    return found["P"], bool(found["sharp"])
 
 
 def lost_groups(fitting: Fitting, P: np.ndarray) -> list[str]:

@@ -95,7 +95,8 @@ def _extended(fitting: Fitting, reader, spaces: list[np.ndarray], numbers, P: np
     with one_openmp_thread():
         extend = extension(spaces[:compared], P, fitting.settings.start_seed)
     whole = np.empty((n, P.shape[1]), np.float16)  # filled in place: of many rows this is most of the memory
-    for first in range(0, n, size := 16_384):
+    size = 16_384  # rows at a time
+    for first in range(0, n, size):
         block = slice(first, min(first + size, n))
         whole[block] = extend(reader(part(fitting.data.rows, block))[:compared])
     whole[numbers] = P
