@@ -51,23 +51,19 @@ def images():
 
 
 def augmented_to_black(images, network):
-    """A fit that augments every image to a black one, and what was seen of it."""
+    """What was seen of a fit that augments every image to a black one."""
     look = Look()
     small = {name: value for name, value in SMALL.items() if network == "dense" or name != "hidden"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "augment", lambda x, *_: tf.zeros_like(x))
         settings = Settings(clusters=2, pretrain_epochs=2, epochs=3, guide_epochs=2, network=network, **small)
-        return recipe.fit(images, settings, callbacks=[look]).model, look
+        recipe.fit(images, settings, callbacks=[look])
+    return look
 
 
-@pytest.fixture(scope="module")
-def blackened(images):
-    return augmented_to_black(images, "dense")
-
-
-def test_vade_reads_the_augmented_rows_and_a_dense_autoencoder_does_not(blackened):
+def test_vade_reads_the_augmented_rows_and_a_dense_autoencoder_does_not(images):
     """Where what it reads is 0, a kernel has no gradient."""
-    _, look = blackened
+    look = augmented_to_black(images, "dense")
     assert look.moved("pretrain", "encoder_0/kernel")
     assert not look.moved("fit", "encoder_0/kernel")
     assert look.moved("fit", "encoder_0/bias")
@@ -75,7 +71,7 @@ def test_vade_reads_the_augmented_rows_and_a_dense_autoencoder_does_not(blackene
 
 def test_a_convolutional_autoencoder_reads_augmented_rows_and_reconstructs_them_as_they_are(images):
     """What it says of a black image, the decoder's last bias, goes up from 1/2 to the mean of bright rows."""
-    _, look = augmented_to_black(255 - images, "conv")
+    look = augmented_to_black(255 - images, "conv")
     assert not look.moved("pretrain", "encoder_0/kernel")
     first, last = (
         next(value for path, value in kept["pretrain"].items() if path.endswith("decoder_0/bias"))
@@ -102,15 +98,9 @@ def decoder_of_the_code():
 def prior_of_the_components(mu, sigma2):
     """A GMVAE's network from w to mu and log sigma2 [K, 2], whatever w."""
     w = keras.Input((2,))
-    outputs = [
-        keras.layers.Reshape(mu.shape)(
-            keras.layers.Dense(
-                mu.size, kernel_initializer="zeros", bias_initializer=keras.initializers.Constant(value)
-            )(w)
-        )
-        for value in (mu.ravel(), np.log(sigma2).ravel())
-    ]
-    return keras.Model(w, outputs)
+    constant = [keras.initializers.Constant(value.ravel()) for value in (mu, np.log(sigma2))]
+    flat = [keras.layers.Dense(mu.size, kernel_initializer="zeros", bias_initializer=each)(w) for each in constant]
+    return keras.Model(w, [keras.layers.Reshape(mu.shape)(each) for each in flat])
 
 
 @pytest.mark.parametrize("system", ["vade", "gmvae"])
