@@ -29,7 +29,7 @@ from vade_tf.model.networks import FusedAdam
 from vade_tf.model.own_networks import copied
 from vade_tf.seeding import fold
 from vade_tf.training import recipe
-from vade_tf.training.arguments import validate_weights
+from vade_tf.training.build import validate_weights
 from vade_tf.training.health import CLUSTER_ALONE
 from vade_tf.training.posterior import model_groups, outlier_limits
 from vade_tf.training.reporter import Lines, Silent

@@ -102,12 +102,8 @@ HOSTS = ["a:1", "b:1", "c:1"]
 
 
 def told(hosts=None, kind="worker", index=1) -> str:
-    return json.dumps(
-        {
-            "cluster": {"worker": HOSTS if hosts is None else hosts, "ps": ["d:1"]},
-            "task": {"type": kind, "index": index},
-        }
-    )
+    cluster = {"worker": HOSTS if hosts is None else hosts, "ps": ["d:1"]}
+    return json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})
 
 
 def test_tf_config_names_the_workers_and_this_one(monkeypatch):
@@ -119,15 +115,7 @@ def test_tf_config_names_the_workers_and_this_one(monkeypatch):
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "{",
-        "[]",
-        "{}",
-        told(index=3),
-        told(kind="ps", index=0),
-        told(hosts=3),
-        told(kind="chief", index=0),
-    ],
+    ["{", "[]", "{}", told(index=3), told(kind="ps", index=0), told(hosts=3), told(kind="chief", index=0)],
 )
 def test_a_malformed_tf_config_is_one_line(monkeypatch, text):
     monkeypatch.setenv("TF_CONFIG", text)

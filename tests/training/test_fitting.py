@@ -38,6 +38,10 @@ def whole(rows):
     return fit(rows[0], SETTINGS)
 
 
+LET_GO = dataclasses.replace(SETTINGS, guide_epochs=4, regroups=2)  # of the start, not of the hints
+HINTS = np.where(np.arange(150) < 25, np.arange(150) % 3, -1)
+
+
 def assert_equal(one, other):
     for mine, theirs in zip(one.model.get_weights(), other.model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
@@ -76,16 +80,17 @@ class Stop(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize(("vade", "epoch"), [(False, 2), (True, 0), (True, 3)])
-def test_with_the_same_store_an_interrupted_fit_ends_as_if_it_was_not(vade, epoch, rows, whole, monkeypatch):
+@pytest.mark.parametrize(
+    ("vade", "epoch", "hints"), [(False, 2, None), (True, 0, None), (True, 3, None), (True, 4, HINTS)]
+)
+def test_with_the_same_store_an_interrupted_fit_ends_as_if_it_was_not(vade, epoch, hints, rows, whole, monkeypatch):
     monkeypatch.setattr(callbacks, "SAVE_SECONDS", 0)
-    store = Memory()
+    settings, store, begun = SETTINGS if hints is None else LET_GO, Memory(), []
+    whole = whole if hints is None else fit(rows[0], settings, hints)
     with pytest.raises(KeyboardInterrupt):
-        fit(rows[0], SETTINGS, store=store, callbacks=[Stop(vade, epoch)])
-    begun = []
-    again = fit(
-        rows[0], SETTINGS, store=store, callbacks=[keras.callbacks.LambdaCallback(lambda e, logs: begun.append(e))]
-    )
+        fit(rows[0], settings, hints, store=store, callbacks=[Stop(vade, epoch)])
+    heard = keras.callbacks.LambdaCallback(lambda e, logs: begun.append(e))
+    again = fit(rows[0], settings, hints, store=store, callbacks=[heard])
     assert_equal(again, whole)
     assert len(begun) < 9
     plain = [[{k: v for k, v in row.items() if k != "seconds"} for row in each.history] for each in (again, whole)]

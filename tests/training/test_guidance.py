@@ -11,7 +11,7 @@ from small_fits import begin, sixty
 
 from vade_tf.data import pipeline
 from vade_tf.training import guidance, partitions, posterior, recipe, selftraining
-from vade_tf.training.store import Memory, State
+from vade_tf.training.store import State
 
 
 def all_in(group):
@@ -59,32 +59,6 @@ def test_spans_without_hints_are_those_between_new_partitions(x, asked, regroupe
     assert float(fitting.model.guide_weight.numpy()) == fitting.settings.guide_weight
 
 
-class Stop(keras.callbacks.Callback):
-    """Ends a fit, as Ctrl-C does, before the epoch of this number, counted over both phases."""
-
-    def __init__(self, after):
-        super().__init__()
-        self.left = after
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.left -= 1
-        if self.left < 0:
-            raise KeyboardInterrupt
-
-
-@pytest.mark.parametrize(("hinted", "stops"), [(False, (2, 4)), (True, (3,))])
-def test_a_fit_that_was_cut_short_ends_with_the_same_weights(x, hinted, stops):
-    hints = np.where(np.arange(60) < 10, np.arange(60) % 3, -1) if hinted else None
-    settings = begin(x, pretrain_epochs=1, epochs=4, guide_epochs=3, regroups=2).settings
-    whole = recipe.fit(x, settings, hints).model.get_weights()
-    for after in stops:
-        store = Memory()
-        with pytest.raises(KeyboardInterrupt):
-            recipe.fit(x, settings, hints, store, callbacks=[Stop(after)])
-        for one, other in zip(recipe.fit(x, settings, hints, store).model.get_weights(), whole, strict=True):
-            np.testing.assert_array_equal(one, other)
-
-
 @given(st.integers(0, 200), st.integers(0, 12))
 def test_p_is_recomputed_at_even_distances_while_guided(guide_epochs, regroups):
     turns = guidance.regroup_epochs(guide_epochs, regroups)
@@ -108,14 +82,9 @@ class Weights(keras.callbacks.Callback):
 
 @pytest.mark.parametrize(
     ("hinted", "guided", "weights"),
-    [
-        (False, None, [7.0] * 10),
-        (False, 9, [7.0] * 9 + [0.0]),
-        (True, None, [7.0] * 10),
-        (True, 0, [7.0] * 10),
-        (False, 0, [0.0] * 10),
-    ],
-)
+    [(False, None, [7.0] * 10), (False, 9, [7.0] * 9 + [0.0]), (True, None, [7.0] * 10), (True, 0, [7.0] * 10),
+     (False, 0, [0.0] * 10)],
+)  # fmt: skip
 def test_p_holds_for_the_guided_epochs_and_hints_in_all(x, hinted, guided, weights, asked):
     hints, look = np.where(np.arange(60) < 6, np.arange(60) % 3, -1), Weights()
     more = {"epochs": 10, "guide_weight": 7.0, "guide_epochs": guided}

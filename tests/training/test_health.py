@@ -62,16 +62,10 @@ def test_each_collapse_is_found_alone(signals, text):
 
 @pytest.mark.parametrize(
     "signals",
-    [
-        {},
-        {"share": np.array([0.5, 0.006, 0.25, 0.244])},
-        {"entropy": 0.89 * np.log(4)},
-        {"activity": np.array([1, 0.02, 0, 0])},
-        {"rate_z": 0.6},
-        {"k": 1, "entropy": 0.0},
-        {"distance": CHAIN, "share": np.array([0.5, 0.0, 0.25, 0.25])},
-    ],
-)
+    [{}, {"share": np.array([0.5, 0.006, 0.25, 0.244])}, {"entropy": 0.89 * np.log(4)}, {"rate_z": 0.6},
+     {"activity": np.array([1, 0.02, 0, 0])}, {"k": 1, "entropy": 0.0},
+     {"distance": CHAIN, "share": np.array([0.5, 0.0, 0.25, 0.25])}],
+)  # fmt: skip
 def test_nothing_overlaps_or_is_wrong_in_good_use(signals):
     assert [text for text in findings(**signals) if "almost no rows" not in text] == []
 

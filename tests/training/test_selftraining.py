@@ -66,17 +66,8 @@ def test_what_the_answers_are_asked(rng):
     assert float(classifier._following(view, x)) == pytest.approx(expected, rel=1e-4)
 
 
-def test_p_is_taught_by_its_cross_entropy(rng):
-    classifier = Classifier(lambda x: x, np.full(3, 1 / 3), 0.5, 0, "float32")
-    classifier.log_answers = lambda x, training=True: tf.nn.log_softmax(x)
-    view, P = rng.normal(size=(20, 3)).astype("f4"), rng.dirichlet(np.ones(3), 20).astype("f2")
-    expected = -np.sum(P.astype("f8") * np.log(softmax(view, axis=1)), axis=1).mean()
-    assert float(classifier._taught(view, P)) == pytest.approx(expected, rel=1e-5)
-
-
 def test_a_change_of_pixels_is_of_its_length_and_matters_more_than_another(rng):
-    share = np.full(3, 1 / 3)
-    classifier = Classifier(lambda x: x, share, 0.5, 0, "float32")
+    classifier = Classifier(lambda x: x, np.full(3, 1 / 3), 0.5, 0, "float32")
     classifier.compile(keras.optimizers.Adam())
     x = rng.normal(size=(64, 20)).astype("f4")
     classifier(x)

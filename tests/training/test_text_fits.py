@@ -15,8 +15,6 @@ SMALL = {
     "batch_size": 64,
     "precision": "float32",
 }
-
-
 TOPICS = np.arange(240) % 3
 
 
@@ -33,10 +31,7 @@ def texts():
 
 @pytest.mark.parametrize(
     "vectorizer",
-    [
-        TfidfVectorizer(),
-        pytest.param(CountVectorizer(), marks=pytest.mark.long),
-    ],
+    [TfidfVectorizer(), pytest.param(CountVectorizer(), marks=pytest.mark.long)],
     ids=["defaults", "counts"],
 )
 def test_the_topics_are_found_and_the_code_speaks(texts, vectorizer):

@@ -23,7 +23,7 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import subset
 from vade_tf.systems import registry
-from vade_tf.training import arguments, device, initialization
+from vade_tf.training import build, device, initialization
 from vade_tf.training.settings import AUTO, RECIPES
 from vade_tf.training.store import Pretrained
 
@@ -112,7 +112,7 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool |
     hints = None
     if config.hints is not None:
         assert isinstance(clusters, int)  # `TrainConfig` refuses hints beside "auto"
-        hints = arguments.validate_hints(plain_array(Path(config.hints)), len(dataset.x), clusters)
+        hints = build.validate_hints(plain_array(Path(config.hints)), len(dataset.x), clusters)
     # a run on the bundled digits stays with them, network or not
     where = BUNDLED if config.data is None and dataset.source == BUNDLED else config.data_dir
     config = replace(config, clusters=clusters, data_dir=where)
@@ -153,11 +153,11 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         if config.validation_rows is None:
             lent["validation_rows"] = theirs.validation_rows
         config = replace(config, **lent)
-    network = arguments.choose_network(rows.dataset, likelihood, config)
-    about = {"sharpens": arguments.sharpens(rows.dataset, likelihood), "learns_variance": likelihood.learns_variance}
+    network = build.choose_network(rows.dataset, likelihood, config)
+    about = {"sharpens": build.sharpens(rows.dataset, likelihood), "learns_variance": likelihood.learns_variance}
     settings = config.opening().resolve(*rows.dataset.x.shape, convolves=network == "conv", **about)
     settings = replace(settings, network=network)
-    arguments.validate_together(rows.dataset, likelihood, settings, rows.hints)
+    build.validate_together(rows.dataset, likelihood, settings, rows.hints)
     registry.check(config.model, rows.dataset, settings)
     return replace(
         config,

@@ -30,7 +30,7 @@ from vade_tf.runs.tensorboard import Board, Scores
 from vade_tf.serving import export as exporting
 from vade_tf.storage import whole_path
 from vade_tf.systems import registry
-from vade_tf.training import arguments, device, distribute, recipe
+from vade_tf.training import build, device, distribute, recipe
 from vade_tf.training.fitting import Fitted
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
@@ -71,7 +71,7 @@ def train(
         InputError: data or settings that cannot be used, or a folder that cannot be written; nothing is written then.
         DivergedError: the loss became NaN or infinite, time and again.
     """
-    arguments.validate_callbacks(extra)
+    build.validate_callbacks(extra)
     if not distribute.chief(strategy := device.strategy(config.distribute)):
         return follow(strategy, reporter or Silent(), extra)
     check_unused(out := Path(out))
@@ -100,7 +100,7 @@ def resume(
     Raises:
         InputError: no run there, a finished one, a damaged file, or data or hints that are not those it began with.
     """
-    arguments.validate_callbacks(extra)
+    build.validate_callbacks(extra)
     check_unfinished(out := Path(out))  # on every worker, and before it waits for others, which have ended
     run = Run.open(out, "resume")
     strategy = device.strategy(run.config.distribute)

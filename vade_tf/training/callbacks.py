@@ -35,18 +35,16 @@ def retries(rows: list[dict], phase: str) -> int:
 
 
 class Record(keras.callbacks.Callback):
-    """After each epoch a row of the history; every few seconds the state that a fit goes on from.
+    """After each epoch a row of the history, `rows`; every few seconds the state that a fit goes on from.
 
-    Where loss or weights are no longer finite, it goes back to the last good epoch and halves the learning rate, at
-    most `MAX_RETRIES` times; then it raises a DivergedError. `rows`, the history, hold all it needs for that, so a
-    resumed fit does the same. Of many short epochs only every (epochs // STATES_KEPT)th is kept, and looked at by the
-    raw rows `seen`, if any (`health.signals`).
+    Where loss or weights are no longer finite, it goes back to the last good epoch at half the learning rate, at most
+    `MAX_RETRIES` times; then it raises a DivergedError. A resumed fit does the same by its history. Of many short
+    epochs every (epochs // STATES_KEPT)th is kept, and looked at by the raw rows `seen`, if any (`health.signals`).
     """
 
     def __init__(self, store: Store, phase: str, epochs: int, rows: list[dict], say, seen: Rows | None):
         super().__init__()
-        self.store, self.phase, self.epochs, self.rows = store, phase, epochs, rows
-        self.say, self.seen = say, seen
+        self.store, self.phase, self.epochs, self.rows, self.say, self.seen = store, phase, epochs, rows, say, seen
         self.every = max(1, epochs // STATES_KEPT)
         self.state_saved = self.rows_saved = -math.inf
         self.n_rows_saved = len(rows)
@@ -108,7 +106,7 @@ class Record(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """Moves the progress bar of a phase of so many epochs, by `advance(batches, text)`."""
+    """Tells a reporter's `advance` of the batches of a phase of so many epochs."""
 
     def __init__(self, advance: Callable[[int, str], None], epochs: int):
         super().__init__()

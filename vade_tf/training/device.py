@@ -61,32 +61,26 @@ def find_cluster() -> tf.distribute.cluster_resolver.ClusterResolver:
 
 
 def resolve_precision(choice: str, shared: bool = False) -> str:
-    """Keras dtype policy for the hidden layers.
+    """Keras dtype policy for the hidden layers, of "auto" or a policy.
 
-    Args:
-        choice: "auto" or a policy. auto is the global policy, `keras.config.dtype_policy()`, unless that is float32;
-            then on GPUs, by the least able of those visible: bfloat16 from compute capability 8.0, float16 from 7.0
-            (tensor cores), else float32; on a CPU: bfloat16 where it has instructions for it, else float32.
-        shared: whether devices share a step, which has float32 in place of float16. Keras 3 skips a step whose
-            gradients have overflowed by what the first device finds; the others would add theirs, or wait for ever.
+    auto is the global policy, `keras.config.dtype_policy()`, unless that is float32; then on GPUs, by the least able of
+    those visible: bfloat16 from compute capability 8.0, float16 from 7.0 (tensor cores), else float32; on a CPU:
+    bfloat16 where it has instructions for it, else float32. Devices that share a step have float32 in place of float16:
+    Keras 3 skips a step whose gradients have overflowed by what the first device finds; the others would add theirs.
     """
-    found = _fastest() if choice == "auto" else choice
+    found = choice
+    if choice == "auto":
+        policy, gpus = keras.config.dtype_policy().name, tf.config.get_visible_devices("GPU")
+        if policy != "float32":
+            found = policy
+        elif not gpus:
+            found = "mixed_bfloat16" if cpu_flags() & BFLOAT16_FLAGS else "float32"
+        else:
+            details = map(tf.config.experimental.get_device_details, gpus)
+            capability = min(each.get("compute_capability") or (0, 0) for each in details)
+            half = "mixed_bfloat16" if capability >= (8, 0) else "mixed_float16"
+            found = half if capability >= (7, 0) else "float32"
     return "float32" if shared and found == "mixed_float16" else found
-
-
-def _fastest() -> str:
-    """The global policy where one was set, else the fastest that the devices have instructions for."""
-    policy = keras.config.dtype_policy()
-    if policy.name != "float32":
-        return policy.name
-    gpus = tf.config.get_visible_devices("GPU")
-    if not gpus:
-        return "mixed_bfloat16" if cpu_flags() & BFLOAT16_FLAGS else "float32"
-    details = map(tf.config.experimental.get_device_details, gpus)
-    capability = min(each.get("compute_capability") or (0, 0) for each in details)
-    if capability < (7, 0):
-        return "float32"
-    return "mixed_bfloat16" if capability >= (8, 0) else "mixed_float16"
 
 
 def pinned(choice: str) -> str:

@@ -1,9 +1,8 @@
 """A fit on several devices and machines: who does what, what the chief tells the others, and the steps of a training.
 
-Every process has a plain model, with which all that is no training step is done as in a fit on one device. A copy of it
-under the strategy makes the steps (`Replicas`). The chief's weights, optimizer and rate go into the copy of every
-worker at the beginning of an epoch and come out of it at the end. A batch is the same as on one device, in rows,
-augmentation and noise; each replica takes its slice of it.
+Every process has a plain model, and all that is no training step is done with it as on one device. A copy of it under
+the strategy makes the steps (`Replicas`): it gets the chief's weights, optimizer and rate at the beginning of an epoch,
+and gives them back at its end. A batch is the same as on one device; each replica takes its slice of it.
 
 Knows no variable of the environment: that is the business of `device`.
 """
@@ -12,6 +11,7 @@ import functools
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import keras
 import numpy as np
@@ -55,28 +55,26 @@ def check_batch_size(strategy: tf.distribute.Strategy | None, batch_size: int) -
         raise InputError("batch_size", f"a multiple of the {number} devices that share a batch", str(batch_size))
 
 
-def from_chief(strategy: tf.distribute.Strategy | None, find: Callable[[], Arrays | None]) -> Arrays | None:
-    """What the chief's `find` gives, on every worker, bit for bit. All workers call this in the same order.
+def from_chief(strategy: tf.distribute.Strategy | None, find: Callable[[], Arrays | None]) -> Any:
+    """What the chief's `find` gives, bit for bit, on every worker; a ClusterError where one is gone.
 
-    Raises:
-        ClusterError: a worker is gone.
+    All workers call this in the same order.
     """
     if strategy is None or workers(strategy) == 1:
         return find()
-    if not chief(strategy):
-        return _unpack(_broadcast(strategy, b""))
-    found = find()
-    _broadcast(strategy, _pack(found))
-    return found
+    if chief(strategy):
+        found = find()
+        _broadcast(strategy, _packed(found))
+        return found
+    content = _broadcast(strategy, b"")
+    return dict(np.load(io.BytesIO(content), allow_pickle=False)) if content else None
 
 
 class Shared:
     """The chief's store on every worker: what is loaded is what the chief loads, and only the chief saves."""
 
     def __init__(self, strategy: tf.distribute.Strategy, store: Store):
-        self.strategy = strategy
-        self.store = store
-        self.place = store.place
+        self.strategy, self.store, self.place = strategy, store, store.place
 
     def save(self, name: str, arrays: Arrays) -> None:
         if chief(self.strategy):
@@ -94,8 +92,7 @@ class Replicas:
     """A copy of a compiled `VaDE` or functional model on every device, which makes the model's training steps."""
 
     def __init__(self, strategy: tf.distribute.Strategy, model: keras.Model):
-        self.strategy = strategy
-        self.model = model
+        self.strategy, self.model = strategy, model
         callbacks.build_optimizer(model)
         optimizer = keras.optimizers.serialize(model.optimizer)
         with strategy.scope():
@@ -113,13 +110,9 @@ class Replicas:
     def train(self, span: range, steps: int, batches: tf.data.Dataset, calls: keras.callbacks.CallbackList) -> None:
         """As `keras.Model.fit` of the model: its epochs, with the callbacks and their logs.
 
-        The logs of an epoch are means over all rows, those of a batch over the slices of the first device here. Within
-        an epoch the weights of the model itself stay as they were.
-
-        Args:
-            span, steps: the epochs, and the steps of each.
-            batches: this worker's slices of the batches, one for each device after the other.
-            calls: callbacks, on every worker; what they do to model and optimizer counts on the chief.
+        The logs of an epoch are means over all rows, those of a batch over the slices of the first device here. The
+        model's own weights change after an epoch. What callbacks do to model and optimizer counts on the chief.
+        `batches` are this worker's slices of the batches, one for each device after the other.
         """
         model, logs = self.model, {}
         slices = iter(self.strategy.distribute_datasets_from_function(lambda context: batches.repeat()))
@@ -129,7 +122,7 @@ class Replicas:
             self.copy.noise_rate = model.noise_rate  # before the first step is traced
         for epoch in span:
             calls.on_epoch_begin(epoch)
-            callbacks.assign(self.copy, self._state_of_chief())
+            callbacks.assign(self.copy, listed(self._chief()))
             with collective():
                 self.copy.reset_metrics()
             for step in range(steps):
@@ -141,16 +134,19 @@ class Replicas:
                 logs = {name: float(value) for name, value in self.copy.get_metrics_result().items()}
             callbacks.assign(model, callbacks.state_arrays(self.copy))
             calls.on_epoch_end(epoch, logs)
-            callbacks.assign(model, self._state_of_chief())
-            stop = from_chief(self.strategy, lambda: {"stop": np.array(bool(self.model.stop_training))})
-            model.stop_training = bool((stop or {})["stop"])
+            found = self._chief()
+            callbacks.assign(model, listed(found))
+            model.stop_training = bool(found["stop"])
             if model.stop_training:
                 break
         calls.on_train_end(logs)
 
-    def _state_of_chief(self) -> list[np.ndarray]:
-        found = from_chief(self.strategy, lambda: numbered(callbacks.state_arrays(self.model)))
-        return listed(found or {})
+    def _chief(self) -> Arrays:
+        """The state of the chief's model, and whether a callback stops it."""
+        return from_chief(
+            self.strategy,
+            lambda: {"stop": np.array(self.model.stop_training), **numbered(callbacks.state_arrays(self.model))},
+        )
 
 
 @contextmanager
@@ -167,18 +163,11 @@ def collective() -> Iterator[None]:
         ) from error
 
 
-def _pack(arrays: Arrays | None) -> bytes:
+def _packed(arrays: Arrays | None) -> bytes:
     buffer = io.BytesIO()
     if arrays is not None:
         np.savez(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
-
-
-def _unpack(content: bytes) -> Arrays | None:
-    if not content:
-        return None
-    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
 
 
 def _broadcast(strategy: tf.distribute.Strategy, content: bytes) -> bytes:

@@ -27,17 +27,15 @@ HIDDEN_DIRECTIONS = 40  # of the last hidden layer; on MNIST they hold nine tent
 LEVEL_GAP = 0.3  # of columns of two values, for mixtures; by benchmarks/levels.py
 COUNT_DIRECTIONS = 50  # of log counts, as in the usual pipelines for cells (Luecken and Theis, 2019)
 MAX_ROWS_PAIRED = 3000  # of a batch, and of those that it is compared with: the cost is quadratic
-N_PAIRED = 20  # neighbours among which mutual ones are searched, as published
-MAX_SHIFTS, MIN_SHIFT = 40, 0.001  # steps that move a batch, at most; the last one, of the rows' spread
 MAX_NUMBERS_SAMPLED = 2**25  # that directions are found on: 128 MB
 
 
 def columns(model: VaDE, x: Rows) -> Reader:
     """A table's columns: numbers of variance 1, those of two values 0 and 1, a missing cell at its column's mean.
 
-    Where some have two values, as levels of a category do, or miss cells, there is a second space for mixtures, in
-    which missing cells are NaN. A Gaussian gains without end from a column that its cluster settles, so those of two
-    values are drawn together by `LEVEL_GAP`.
+    Where some have two values, as levels of a category do, or miss cells, there is a second space for mixtures. Missing
+    cells are NaN there, and two values lie `LEVEL_GAP` apart, since a Gaussian gains without end from a column that its
+    cluster settles.
     """
     rows = _scaled(model, x)
     known = ~np.isnan(rows)
@@ -73,8 +71,7 @@ def _sample(x: Rows, width: int, seed: int) -> Rows:
 def count_directions(model: VaDE, x: Rows) -> Reader:
     """Counts: log(1 + count) of rows of one size, each feature divided by the root of its standard deviation, in PCs.
 
-    The encoder of the model begins with `LogCounts`. What batches, told in one more column, add to their rows is taken
-    away (`batch_shifts`).
+    The model's encoder begins with `LogCounts`. What batches add to their rows is taken away (`batch_shifts`).
     """
     first = next(layer for layer in model.encoder.layers if isinstance(layer, LogCounts))
 
@@ -105,18 +102,17 @@ def batch_shifts(rows: np.ndarray, origins: np.ndarray, number: int) -> np.ndarr
     """What to take away from the rows [n, d] of each of so many batches (origins, int [n]): [number, d].
 
     Pairs of rows that are each among the other's nearest neighbours in the other batch are taken to be of one kind
-    (Haghverdi et al., Nature Biotechnology 2018), and their mean difference is that of the batches. It is repeated with
-    the batch moved, since other pairs become nearest then. All rows of a batch are moved alike. The mean of all rows is
-    not moved. Batches without rows have 0.
+    (Haghverdi et al., Nature Biotechnology 2018), and their mean difference is that of the batches; then anew with the
+    batch moved, which has other neighbours. The mean of all rows is not moved. Batches without rows have 0.
     """
     found, rng = np.zeros((number, rows.shape[1])), generator(0)
     parts = {o: rows[rng.permutation(np.flatnonzero(origins == o))[:MAX_ROWS_PAIRED]] for o in np.unique(origins)}
     first, *others = sorted(parts, key=lambda o: (-len(parts[o]), o))
-    together, limit = [parts[first]], MIN_SHIFT * np.sqrt(np.mean(rows.var(axis=0)) * rows.shape[1])
-    for o in others:
+    together, limit = [parts[first]], 0.001 * np.sqrt(np.mean(rows.var(axis=0)) * rows.shape[1])
+    for o in others:  # in 40 steps at most, of which the last is a thousandth of the rows' spread
         known = np.concatenate(together)
         known = known[rng.permutation(len(known))[:MAX_ROWS_PAIRED]]
-        for _ in range(MAX_SHIFTS):
+        for _ in range(40):
             step = _difference(parts[o] - found[o], known)
             found[o] += step
             if np.linalg.norm(step) < limit:
@@ -130,7 +126,7 @@ def batch_shifts(rows: np.ndarray, origins: np.ndarray, number: int) -> np.ndarr
 
 def _difference(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Mean difference of the rows [n, d] and others [m, d] that are mutual neighbours, [d]."""
-    n_nearest = min(N_PAIRED, len(rows), len(others))
+    n_nearest = min(20, len(rows), len(others))  # as published
     to_others = NearestNeighbors(n_neighbors=n_nearest).fit(others).kneighbors_graph(rows)  # [n, m]
     to_rows = NearestNeighbors(n_neighbors=n_nearest).fit(rows).kneighbors_graph(others)  # [m, n]
     mine, theirs = to_others.multiply(to_rows.T).nonzero()
@@ -138,11 +134,13 @@ def _difference(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 
 def code(model: VaDE, x: Rows) -> Reader:
-    """The mean code, and the last hidden layer in its principal directions: their neighbours are not quite the same.
+    """The mean code, and where a single layer makes it, the layer before in its principal directions.
 
-    The second is left out where no single layer makes the code.
+    Their neighbours are not quite the same.
     """
-    m, hidden = model.encoder.outputs[0], _last_hidden(model.encoder)
+    m = model.encoder.outputs[0]
+    makers = [layer for layer in model.encoder.layers if layer.output is m]
+    hidden = next((layer.input for layer in makers if isinstance(layer.input, keras.KerasTensor)), None)
     if hidden is None:
         return lambda rows: [_outputs(model, m, rows)]
     flat = keras.layers.Flatten(dtype=hidden.dtype)(hidden) if len(hidden.shape) > 2 else hidden
@@ -164,16 +162,8 @@ def _outputs(model: VaDE, output, rows: Rows) -> np.ndarray:
     return check_code(np.concatenate([np.asarray(block, np.float32) for block in blocks]))
 
 
-def _last_hidden(encoder: keras.Model):
-    """The input of the layer that makes the mean code, a symbolic tensor; None where no single layer makes it."""
-    for layer in encoder.layers:
-        if layer.output is encoder.outputs[0] and isinstance(layer.input, keras.KerasTensor):
-            return layer.input
-    return None
-
-
 def _leading_directions(sample: np.ndarray) -> np.ndarray:
-    """At most `HIDDEN_DIRECTIONS` principal directions of a sample [n, width], [width, directions]. Centres it."""
+    """At most `HIDDEN_DIRECTIONS` principal directions of a sample [n, width], which it centres: [width, axes]."""
     sample -= sample.mean(axis=0)
     sample *= 2.0 ** -int(np.frexp(np.abs(sample).max())[1])  # exact; the squares of a diverging layer overflow
     few = len(sample) < sample.shape[1]  # then the directions are sums of rows, and products between rows say which

@@ -20,7 +20,7 @@ from vade_tf.model import choice, own_networks
 from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
-from vade_tf.training import arguments, build, device, distribute, health, validation
+from vade_tf.training import build, device, distribute, health, validation
 from vade_tf.training.initialization import as_partition
 from vade_tf.training.n_clusters import Choice
 from vade_tf.training.reporter import Silent
@@ -100,27 +100,20 @@ class Fitting:
 
         Weights of rows come last in a batch, where there are any.
         """
-        seed = self.settings.seed if seed is None else seed
-        more |= {} if self.strategy is None else {"slices": distribute.slices(self.strategy)}
+        settings, trained = self.settings, self.trained(phase)
+        if self.strategy is not None:
+            more["slices"] = distribute.slices(self.strategy)
         if self.sample_weight is not None:
             more["beside"] = [*more.get("beside", ()), self.sample_weight]
-        trained = self.trained(phase)
+        more |= {"numbers": None if len(trained) == len(self.data.x) else trained, "held": self.held}
+        seed = settings.seed if seed is None else seed
         return pipeline.training_batches(
-            self.data.rows,
-            self.settings.batch_size,
-            seed,
-            span,
-            passes=self.passes(phase),
-            numbers=None if len(trained) == len(self.data.x) else trained,
-            held=self.held,
-            **more,
+            self.data.rows, settings.batch_size, seed, span, passes=self.passes(phase), **more
         )
 
     def by_chief(self, find: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Arrays that training goes on from, as the chief of the workers finds them."""
-        found = distribute.from_chief(self.strategy, find)
-        assert found is not None
-        return found
+        return distribute.from_chief(self.strategy, find)
 
 
 @dataclass(frozen=True, repr=False)
@@ -159,49 +152,43 @@ def begin(
     networks: tuple[keras.Model, keras.Model] | None = None,
     sample_weight: Any = None,
     system: str = "vade",
-    epochs: int | None = None,
-    updates: int = 0,
-    pretrains: bool = True,
+    **length: Any,
 ) -> Fitting:
     """A fit that can start, or go on where the store says that it stopped.
 
     Args:
         x, settings, hints, store, reporter, callbacks, init, networks, sample_weight: see `recipe.fit`.
-        system, epochs, updates, pretrains: of a system that is not VaDE (see `Settings.resolve`).
+        system, length: of a system that is not VaDE: its name, and epochs, updates or pretrains of `Settings.resolve`.
 
     Raises:
         InputError: rows, settings, hints or networks that cannot be used; it names the argument.
     """
-    callbacks = arguments.validate_callbacks(callbacks)
-    data = arguments.as_observations(x, settings.likelihood)
+    callbacks = build.validate_callbacks(callbacks)
+    data = build.as_observations(x, settings.likelihood)
     likelihood = choice.choose(data)
     own = networks is not None
     if system != "vade" and settings.distribute != "none":
         raise InputError("distribute", "'none': several devices train VaDE alone", repr(settings.distribute))
     if system != "vade" and data.origins is not None:
         raise InputError("batch", "VaDE, which alone knows batches", system, "leave it out")
-    network = settings.network if own else arguments.choose_network(data, likelihood, settings)
-    resolved = settings.resolve(
-        *data.x.shape,
-        epochs=epochs,
-        updates=updates,
-        pretrains=pretrains,
-        sharpens=system == "vade" and arguments.sharpens(data, likelihood),
-        convolves=system == "vade" and network == "conv",
-        learns_variance=likelihood.learns_variance,
-    )
+    network = settings.network if own else build.choose_network(data, likelihood, settings)
+    if system == "vade":
+        length |= {"sharpens": build.sharpens(data, likelihood), "convolves": network == "conv"}
+    resolved = settings.resolve(*data.x.shape, learns_variance=likelihood.learns_variance, **length)
     resolved = resolved if own else replace(resolved, network=network)
     n, clusters = len(data.x), resolved.clusters
-    known = None if hints is None else arguments.validate_hints(hints, n, clusters)
-    weights = None if sample_weight is None else arguments.validate_weights(sample_weight, n)
-    arguments.validate_together(data, likelihood, resolved, known)
+    known = None if hints is None else build.validate_hints(hints, n, clusters)
+    weights = None if sample_weight is None else build.validate_weights(sample_weight, n)
+    build.validate_together(data, likelihood, resolved, known)
     if not (init is None or callable(init) or hasattr(init, "fit")):
         init = as_partition(init, n, clusters)
     strategy = device.strategy(settings.distribute)
     precision = device.resolve_precision(resolved.precision, shared=strategy is not None)
     model = build.build_model(data, likelihood, resolved, precision, networks)
     if own and strategy is not None:
-        _check_shared(model)
+        if in_half(model):  # whose gradients are scaled on one device alone
+            raise InputError("networks", "float32 or mixed_bfloat16 with distribute", "float16")
+        own_networks.check_layers(model, "devices cannot have copies of")
     reporter, own_store = reporter or Silent(), Memory() if store is None else store
     store = own_store if distribute.workers(strategy) == 1 else distribute.Shared(strategy, own_store)
     state = State.load(store)
@@ -233,18 +220,11 @@ def begin(
     )
 
 
-def _check_shared(model: VaDE) -> None:
-    """Raises InputError where networks of the caller's own cannot be trained on several devices."""
-    if in_half(model):  # whose gradients are scaled on one device alone
-        raise InputError("networks", "float32 or mixed_bfloat16 with distribute", "float16")
-    own_networks.check_layers(model, "devices cannot have copies of")
-
-
 def fitted(fitting: Fitting, model: keras.Model, findings: Sequence[str] = ()) -> Fitted:
     """The result of a fit whose phases are over; findings: those besides the ones of `health`."""
     rows, settings, schema = fitting.rows, fitting.settings, fitting.data.schema
-    spent = {phase: sum(row["seconds"] for row in rows if row["phase"] == phase) for phase in ("pretrain", "fit")}
-    seconds = {"pretrain": spent["pretrain"], "init": fitting.seconds["init"], "fit": spent["fit"]}
+    seconds = {phase: sum(row["seconds"] for row in rows if row["phase"] == phase) for phase in ("pretrain", "fit")}
+    seconds = {"pretrain": seconds["pretrain"], "init": fitting.seconds["init"], "fit": seconds["fit"]}
     found: list[str] = []
     if isinstance(model, VaDE):
         signals = health.signals(model, health.sample(fitting.data.x, settings.seed))

@@ -12,22 +12,16 @@ from vade_tf.training import health, loop, partitions, posterior, selftraining, 
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.settings import SAMPLE_ROWS
 
-SHARP_FACTOR = 5.0  # of the weight of a P that a classifier sharpened; by a script, on MNIST
-
 
 class Guide(keras.callbacks.Callback):
-    """Holds a VaDE to P with a weight in the loss for the first epochs, then lets go.
-
-    Attributes:
-        sharp: whether a classifier sharpened P, which then weighs more, so that VaDE loses less of it.
-    """
+    """Holds a VaDE to P with a weight in the loss for the first epochs; a P that a classifier sharpened weighs more."""
 
     def __init__(self, weight: float, epochs: int):
         super().__init__()
         self.weight, self.epochs, self.sharp = weight, epochs, False
 
     def on_epoch_begin(self, epoch, logs=None):
-        weight = self.weight * (SHARP_FACTOR if self.sharp else 1)
+        weight = self.weight * (5.0 if self.sharp else 1)  # by a script, on MNIST
         self.model.guide_weight.assign(weight if epoch < self.epochs else 0.0)
 
 
@@ -51,7 +45,7 @@ def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
     settings, model, hints = fitting.settings, fitting.model, fitting.hints
     done, epochs = loop.prepare(fitting, "fit", model), settings.epochs
     guided = min(settings.guide_epochs, epochs)
-    turns = regroup_epochs(guided, settings.regroups) if partitions.found_on_code(fitting) else []
+    turns = regroup_epochs(guided, settings.regroups) if partitions.rule(fitting)[0] == "code" else []
     weight = Guide(settings.guide_weight, guided if hints is None else epochs)
     seen = health.sample(fitting.data.x, settings.seed)
     own = [
@@ -99,18 +93,15 @@ def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:
 
 def _recomputed(fitting: Fitting, epoch: int, last: bool) -> tuple[np.ndarray, bool]:
     """P recomputed after so many epochs, or as the store has it, and whether a classifier sharpened it (the last)."""
-    resumed = fitting.state is not None  # else what is kept is that of the turn before
-    kept = fitting.store.load("partition") if resumed else None
-    if kept is not None and int(kept["epoch"]) == epoch:
-        return kept["P"], bool(kept["sharp"])
-    with fitting.timed():
-        P, sharper = partitions.regrouped(fitting), None
-        if last and fitting.settings.self_train_epochs:
-            sharper = selftraining.sharpened(fitting, P)
-    sharp = sharper is not None
-    P = P if sharper is None else sharper
-    fitting.store.save("partition", {"epoch": np.array(epoch), "sharp": np.array(int(sharp)), "P": P})
-    return P, sharp
+    found = None if fitting.state is None else fitting.store.load("partition")  # else that is of the turn before
+    if found is None or int(found["epoch"]) != epoch:
+        with fitting.timed():
+            P = partitions.regrouped(fitting)
+            sharper = selftraining.sharpened(fitting, P) if last and fitting.settings.self_train_epochs else None
+        sharp = np.array(int(sharper is not None))
+        found = {"epoch": np.array(epoch), "sharp": sharp, "P": P if sharper is None else sharper}
+        fitting.store.save("partition", found)
+    return found["P"], bool(found["sharp"])
 
 
 def lost_groups(fitting: Fitting, P: np.ndarray) -> list[str]:

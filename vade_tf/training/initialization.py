@@ -1,11 +1,5 @@
 """The start of a fit: a soft partition P [n, K] of the rows, and the mixture that it makes of their codes. No labels.
 
-One rule a kind of rows, if the caller names no other:
-
-    table               posterior of a Gaussian mixture with one covariance, on the standardised columns
-    counts              k-means on principal directions of log counts
-    images, texts, rows landmark spectral clustering of the code and the last hidden layer (`spectral`)
-
 Groups become P by their neighbours: the share of a row's nearest rows that each group has. Training holds gamma to P
 (`model.elbo.guidance`), so what the start is unsure of stays unsure.
 """
@@ -30,7 +24,7 @@ from vade_tf.training import spectral
 N_NEIGHBOURS = 20
 MAX_ROWS_SEARCHED = 20_000  # for neighbours, and a block of rows: more change P by chance alone
 RIDGE = 1e-2  # added to variances of standardised columns; 0.001 to 0.3 give 17 tables the same ARI within 0.02
-RULES = {"table": ("columns", "tied"), "counts": ("directions", "kmeans")}  # kind -> space and method; else ...
+RULES = {"table": ("columns", "tied"), "counts": ("directions", "kmeans")}  # by kind of rows; of all others:
 OF_CODE = ("code", "spectral")
 SPACES = {"columns": "the standardised columns", "directions": "principal directions of log counts", "code": "the code"}
 METHODS = {
@@ -102,22 +96,17 @@ def partition(
     more: Callable[[], Sequence[np.ndarray]] = tuple,
     sample_weight: np.ndarray | None = None,
 ) -> np.ndarray:
-    """P [n, K] of rows by a method that `rule` gave; its rows sum to 1.
+    """P [n, K] of rows in one or more spaces, [n, d] each, by a method that `rule` gave; its rows sum to 1.
 
-    Args:
-        method: reads the first space, "tied" the last; "spectral" reads all.
-        spaces: the rows in one or more spaces, [n, d] each.
-        n_clusters, seed: K, and the seed; same rows and seed, same P.
-        advance, more: called after each draw of "spectral"; gives the groups of further draws, which vote there.
-        sample_weight: of rows, [n], for k-means and mixtures; None: all count alike.
+    A method reads the first space, "tied" the last, "spectral" all. Of "spectral" `advance` is called after each draw,
+    and `more` gives the groups of further draws, which vote. Weights, [n], count in k-means and mixtures.
     """
     first = np.asarray(spaces[0], np.float64)
     if n_clusters == 1:
         return np.ones((len(first), 1))
     if method == "tied":
-        return _mixture(
-            np.asarray(spaces[-1], np.float64), n_clusters, seed, sample_weight, covariance_type="tied", reg_covar=RIDGE
-        )
+        rows = np.asarray(spaces[-1], np.float64)
+        return _mixture(rows, n_clusters, seed, sample_weight, covariance_type="tied", reg_covar=RIDGE)
     if method == "gmm":
         return _mixture(first, n_clusters, seed, sample_weight, covariance_type="diag")
     if method == "kmeans":
@@ -131,12 +120,9 @@ def partition(
 
 
 def _mixture(rows: np.ndarray, n_clusters: int, seed: int, sample_weight: np.ndarray | None, **settings) -> np.ndarray:
-    """The posterior of a Gaussian mixture, the best of three, of rows [n, d]: [n, K].
-
-    scikit-learn's knows no weights: of these, the cumulated sum, moved at random, says how often it reads a row.
-    """
+    """The posterior of a Gaussian mixture, the best of three, of rows [n, d]: [n, K]."""
     some = rows
-    if sample_weight is not None:
+    if sample_weight is not None:  # scikit-learn's has none; their sum, moved at random, says how often a row is read
         passed = np.floor(np.cumsum(sample_weight, dtype=np.float64) + generator(seed).uniform())
         some = np.repeat(rows, np.diff(passed, prepend=0.0).astype(int), axis=0)
     mixture = GaussianMixture(n_clusters, n_init=3, random_state=seed, **settings).fit(np.nan_to_num(some))
@@ -176,10 +162,9 @@ def neighbour_shares(spaces: Sequence[np.ndarray], groups: np.ndarray, n_cluster
 
 
 def fit_clusterer(method: Any, rows: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
-    """P [n, K] that a scikit-learn mixture, or groups [n] that a clusterer, finds in rows [n, d].
+    """P [n, K] that a mixture of scikit-learn, or groups [n] that a clusterer, finds in rows [n, d].
 
-    Its `n_clusters` or `n_components` is K, and its `random_state` the seed where it has none. Where it leaves rows
-    out, as DBSCAN does, P has zeros. More groups than K are an InputError.
+    Where it leaves rows out, as DBSCAN does, it is P with zeros. More groups than K are an InputError.
     """
     method = clone(method)
     parameters = method.get_params()

@@ -14,9 +14,6 @@ from sklearn.cluster import KMeans
 from vade_tf.seeding import Stream, generator, several
 
 MIN_STRENGTH = 0.8  # the paper: "0.8 - 0.9 works well"
-MAX_CLUSTERS_TRIED = 20  # as in benchmarks/n_clusters.py, which chose the criterion
-MAX_ROWS_SPLIT = 4000  # as in the same script
-N_SPLITS = 5  # the paper repeats 2-fold cross-validation in the same way
 
 
 @dataclass(frozen=True)
@@ -30,16 +27,19 @@ class Choice:
 
 
 def numbers_tried(n: int) -> list[int]:
-    """The numbers of clusters that are compared for n rows, of which each has ten on average."""
-    return list(range(1, max(1, min(MAX_CLUSTERS_TRIED, n // 10)) + 1))
+    """The numbers of clusters that are compared for n rows: up to 20, of ten rows each on average."""
+    return list(range(1, max(1, min(20, n // 10)) + 1))
 
 
 def prediction_strength(rows: np.ndarray, tried: Sequence[int], seed: int) -> np.ndarray:
-    """The prediction strength of each K of `tried` for rows [n, d], mean over splits, [len(tried)]; of 1 it is 1."""
+    """The prediction strength of each K of `tried` for rows [n, d], mean over splits, [len(tried)]; of 1 it is 1.
+
+    Five splits of at most 4,000 rows, as in benchmarks/n_clusters.py, which chose the criterion.
+    """
     rows = np.ascontiguousarray(rows, np.float32)
     found = []
-    for own in several(seed, N_SPLITS, Stream.N_CLUSTERS):
-        order = generator(own).permutation(len(rows))[:MAX_ROWS_SPLIT]
+    for own in several(seed, 5, Stream.N_CLUSTERS):
+        order = generator(own).permutation(len(rows))[:4000]
         found.append([_strength(rows[order[::2]], rows[order[1::2]], k, own) for k in tried])
     return np.mean(found, axis=0)
 

@@ -1,10 +1,7 @@
 """The soft partition of a fit's rows: found by its start, recomputed on the code as that gets better. No labels.
 
-Of more than `MAX_ROWS_READ` rows a start reads so many; the others get P through landmarks of these.
-
-Texts leave an autoencoder much room: each finds another code, and one folds together what the next keeps apart. So the
-groups of further autoencoders vote together with those of the first. They read the commonest words alone, which say as
-much of the groups and are less work.
+Texts leave an autoencoder much room: one folds together what the next keeps apart. So the groups of further ones, which
+read the commonest words alone and so are less work, vote together with those of the first.
 """
 
 from collections.abc import Sequence
@@ -23,8 +20,7 @@ from vade_tf.training import autoencoder, feature_spaces, initialization, n_clus
 from vade_tf.training.fitting import Fitting, begin
 from vade_tf.training.initialization import Start
 
-MAX_ROWS_READ = 100_000  # by a start: more take minutes and change no border
-ROWS_EXTENDED = 16_384  # at a time
+MAX_ROWS_READ = 100_000  # by a start: more take minutes and change no border; others get P through landmarks
 MIN_AGREEMENT = 0.9  # adjusted Rand index from which on two groupings count as the same
 N_AUTOENCODERS = 3  # of texts, with the first: R8 has ACC 0.67 with three, 0.58 with one
 N_WORDS = 2000  # that a further one reads: as many as DEC and VaDE took of Reuters
@@ -42,21 +38,16 @@ def rule(fitting: Fitting) -> tuple[str, object]:
     return initialization.OF_CODE if space == "directions" and fitting.own_networks else (space, method)
 
 
-def found_on_code(fitting: Fitting) -> bool:
-    """Whether the start reads the code, so that training finds it anew as the code gets better."""
-    return rule(fitting)[0] == "code"
-
-
 def rows_read(n: int, seed: int) -> np.ndarray | None:
     """The numbers of the rows, ascending, that a start of n rows reads; None: all of them."""
     return None if n <= MAX_ROWS_READ else subset(n, MAX_ROWS_READ, seed, Stream.START_ROWS)
 
 
-def _rows_of_start(fitting: Fitting) -> tuple[Rows, np.ndarray | None]:
-    """The rows that a start reads, and their numbers; of few rows all of them and None."""
+def _rows_of_start(fitting: Fitting) -> tuple[Rows, np.ndarray | slice]:
+    """The rows that a start reads, and what finds them among all."""
     x = fitting.data.rows
     numbers = rows_read(len(x), fitting.settings.start_seed)
-    return (x, None) if numbers is None else (part(x, numbers), numbers)
+    return (x, slice(None)) if numbers is None else (part(x, numbers), numbers)
 
 
 def found_start(fitting: Fitting, phase: str) -> Start:
@@ -65,18 +56,23 @@ def found_start(fitting: Fitting, phase: str) -> Start:
     The chief of several workers finds P of the rows that are read; each worker extends it to the others.
     """
     (space, method), (some, numbers) = rule(fitting), _rows_of_start(fitting)
-    k, seed = fitting.settings.clusters, fitting.settings.start_seed
-    weight = fitting.sample_weight
-    weight = weight if weight is None or numbers is None else weight[numbers]
-    if space == "given":
-        P = _given_partition(fitting, method)
-        found = Start.of(P if numbers is None else P[numbers], _codes(fitting, some), weight)
-        return replace(found, P=P.astype(np.float16))
+    x, k, seed = fitting.data.x, fitting.settings.clusters, fitting.settings.start_seed
+    weight = None if fitting.sample_weight is None else fitting.sample_weight[numbers]
+
+    def codes() -> np.ndarray:
+        return feature_spaces.check_code(posterior.codes(fitting.model, some))
+
+    if space == "given":  # an array, or a function of the raw rows
+        given = method
+        if callable(given):
+            given = given(x.matrix if isinstance(x, SparseRows) else x[np.arange(len(x))])
+        P = initialization.as_partition(given, len(x), k)
+        return replace(Start.of(P[numbers], codes(), weight), P=P.astype(np.float16))
     reader = feature_spaces.READERS[space](fitting.model, some)
     spaces = reader(some)
 
     def find() -> dict[str, np.ndarray]:
-        z = spaces[0] if space == "code" else _codes(fitting, some)
+        z = spaces[0] if space == "code" else codes()
         steps = spectral.N_DRAWS if method == "spectral" else 1
         text = f"{initialization.described(space, method)}, {k} groups"
         advance = partial(fitting.reporter.phase(phase, steps), 1, text)
@@ -88,29 +84,20 @@ def found_start(fitting: Fitting, phase: str) -> Start:
         return vars(Start.of(P, z, weight))
 
     found = Start(**fitting.by_chief(find))
-    return found if numbers is None else replace(found, P=_extended(fitting, reader, spaces, numbers, found.P))
+    if len(some) == len(x):
+        return found
+    return replace(found, P=_extended(fitting, reader, spaces, numbers, found.P))
 
 
-def _given_partition(fitting: Fitting, init) -> np.ndarray:
-    """P [n, K] of an array, or of a function of the raw rows, as they are given."""
-    x = fitting.data.x
-    if callable(init):
-        init = init(x.matrix if isinstance(x, SparseRows) else x[np.arange(len(x))])
-    return initialization.as_partition(init, len(x), fitting.settings.clusters)
-
-
-def _codes(fitting: Fitting, x: Rows) -> np.ndarray:
-    return feature_spaces.check_code(posterior.codes(fitting.model, x))
-
-
-def _extended(fitting: Fitting, reader, spaces: list[np.ndarray], numbers: np.ndarray, P: np.ndarray) -> np.ndarray:
-    """P [n, K] of all rows from that of the rows that were read, by their numbers."""
+def _extended(fitting: Fitting, reader, spaces: list[np.ndarray], numbers, P: np.ndarray) -> np.ndarray:
+    """P [n, K] of all rows from that of those that were read."""
     n, compared = len(fitting.data.x), 1 if rule(fitting)[0] == "columns" else None  # the second is for mixtures
     with one_openmp_thread():
         extend = extension(spaces[:compared], P, fitting.settings.start_seed)
     whole = np.empty((n, P.shape[1]), np.float16)  # filled in place: of many rows this is most of the memory
-    for first in range(0, n, ROWS_EXTENDED):
-        block = slice(first, min(first + ROWS_EXTENDED, n))
+    size = 16_384  # rows at a time
+    for first in range(0, n, size):
+        block = slice(first, min(first + size, n))
         whole[block] = extend(reader(part(fitting.data.rows, block))[:compared])
     whole[numbers] = P
     return whole
@@ -151,23 +138,20 @@ def has_ensemble(fitting: Fitting) -> bool:
 
 def text_draws(fitting: Fitting) -> list[np.ndarray]:
     """The groups that draws on the further autoencoders find, int32 [n] each; trained now, or from the store."""
-    found = fitting.store.load("further")
+    found, settings, draws = fitting.store.load("further"), fitting.settings, []
     if found is None:
         data = _commonest_words(fitting.data)
-        found = {"draws": np.concatenate([_draws_on(fitting, data, i) for i in range(1, N_AUTOENCODERS)])}
+        for number in range(1, N_AUTOENCODERS):
+            fitting.reporter.say(f"autoencoder {number + 1} of {N_AUTOENCODERS}, of the commonest words: all vote")
+            own = replace(settings, seed=fold(settings.seed, Stream.ENSEMBLE, number))
+            further = begin(data, own, reporter=fitting.reporter)
+            autoencoder.pretrain(further)
+            spaces = feature_spaces.code(further.model, data.rows)(data.rows)
+            seeds = several(fold(settings.start_seed, Stream.ENSEMBLE, number), spectral.N_DRAWS)
+            draws += in_threads(partial(spectral.landmark_draw, spaces, settings.clusters), seeds, lambda: None)
+        found = {"draws": np.array(draws, np.int32)}
         fitting.store.save("further", found)
     return list(found["draws"])
-
-
-def _draws_on(fitting: Fitting, data: Observations, number: int) -> np.ndarray:
-    """The groups that draws on one further autoencoder, which reads `data`, find: int32 [N_DRAWS, n]."""
-    fitting.reporter.say(f"autoencoder {number + 1} of {N_AUTOENCODERS}, of the commonest words: all vote")
-    settings = replace(fitting.settings, seed=fold(fitting.settings.seed, Stream.ENSEMBLE, number))
-    further = begin(data, settings, reporter=fitting.reporter)
-    autoencoder.pretrain(further)
-    spaces, k = feature_spaces.code(further.model, data.rows)(data.rows), settings.clusters
-    seeds = several(fold(fitting.settings.start_seed, Stream.ENSEMBLE, number), spectral.N_DRAWS)
-    return np.array(in_threads(lambda seed: spectral.landmark_draw(spaces, k, seed), seeds, lambda: None), np.int32)
 
 
 def _commonest_words(data: Observations) -> Observations:
@@ -183,8 +167,7 @@ def regrouped(fitting: Fitting) -> np.ndarray:
     """P on the present code, its groups named as the model's components: float16 [n, K]."""
     P, (some, numbers) = found_start(fitting, "regroup").P, _rows_of_start(fitting)
     present = fitting.by_chief(lambda: {"groups": posterior.model_groups(fitting.model, some)})["groups"]
-    groups = P.argmax(axis=1) if numbers is None else P[numbers].argmax(axis=1)
-    return P[:, np.argsort(spectral.naming(groups, present, fitting.settings.clusters))]
+    return P[:, np.argsort(spectral.naming(P[numbers].argmax(axis=1), present, fitting.settings.clusters))]
 
 
 def strengths(fitting: Fitting) -> dict[str, np.ndarray]:

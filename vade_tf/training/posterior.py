@@ -94,13 +94,8 @@ def model_groups(model: keras.Model, x: Rows) -> np.ndarray:
 def outlier_limits(groups: np.ndarray, log_density: np.ndarray, share: float, n_clusters: int) -> np.ndarray:
     """The log density below which a row of each cluster is an outlier, nats, [K]: as many rows are as `share` says.
 
-    A cluster of at most that share of the rows is made of outliers, however well the model explains it: infinity.
-
-    Args:
-        groups: cluster of each row, int [n]; -1 of one that is known to be an outlier.
-        log_density: of each row, nats, [n].
-        share: of the rows, above 0 and at most 0.5.
-        n_clusters: K.
+    A cluster of at most that share of the rows is made of outliers, however well the model explains it: infinity. The
+    rows have groups, int [n], -1 of a known outlier, and log_density, nats, [n]; share is above 0 and at most 0.5.
     """
     small = np.bincount(groups[groups >= 0], minlength=n_clusters) <= share * len(groups)
     density = np.where((groups < 0) | small[groups], -np.inf, log_density)

@@ -1,12 +1,4 @@
-"""VaDE's recipe: pretraining, the start, training that is held to its soft partition.
-
-`fit` is the whole of it. The phases are public, for those who want to look between them:
-
-    fitting = begin(x, Settings(clusters=10))
-    pretrain(fitting)
-    P = start(fitting)
-    P = guide(fitting, P)
-"""
+"""VaDE's recipe: pretraining, the start, training that is held to its soft partition: `fit`, and its phases."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -29,8 +21,6 @@ from vade_tf.training.n_clusters import Choice
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO, SAMPLE_ROWS, Settings
 from vade_tf.training.store import Store
-
-MAX_NOISE_SHARE = 0.1  # of the code's variance, at the start of networks of the caller's own; a rule of this package
 
 
 def fit(
@@ -85,17 +75,8 @@ def fit(
         raise InputError("hints", "a number of clusters, whose groups they name", "auto", "set clusters to it")
     if auto and not (init is None or callable(init) or hasattr(init, "fit")):
         raise InputError("init", "no array beside clusters auto", "one", "set clusters to its number of groups")
-    fitting = begin(
-        x,
-        settings.opening(),
-        hints,
-        store,
-        reporter,
-        callbacks,
-        init=init,
-        networks=networks,
-        sample_weight=sample_weight,
-    )
+    more: dict = {"init": init, "networks": networks, "sample_weight": sample_weight}
+    fitting = begin(x, settings.opening(), hints, store, reporter, callbacks, **more)
     pretrain(fitting)
     choice = None
     if auto:
@@ -108,13 +89,9 @@ def fit(
 
 
 def choose(fitting: Fitting) -> tuple[Fitting, Choice]:
-    """Choose the number of clusters by prediction strength in the space that the start reads (`n_clusters`).
+    """A pretrained fit with the number of clusters by prediction strength (`n_clusters`), and why it is that.
 
-    Args:
-        fitting: a fit that is pretrained, with any number of clusters.
-
-    Returns:
-        The fit with that K, around the same networks; and the choice.
+    The fit has the same networks. The strength is measured in the space that the start reads.
     """
     store, settings = fitting.store, fitting.settings
     found = store.load("clusters")
@@ -158,29 +135,26 @@ def start(fitting: Fitting) -> np.ndarray:
         if fitting.own_networks:
             quieten(model, some)
         if model.log_sigma2_x is not None:
-            model.set_variance(reconstruction_variance(fitting))
+            validated, trained = fitting.measured
+            if len(fitting.validation):
+                variance = validation.variance_of_both(model, validated, trained, fitting.settings.seed)
+            else:
+                variance = validation.variance(model, trained)
+            model.set_variance(variance)
     log_s2 = posterior.over_rows(model.encode, some)[1]
     noise = np.exp(np.minimum(log_s2, 0.0)).mean(axis=0)  # [latent]; at the bound's optimum no component is narrower
     model.prior.assign(found.pi, found.mu, np.maximum(found.sigma2, noise))
     return found.P
 
 
-def reconstruction_variance(fitting: Fitting) -> np.ndarray:
-    """The variance of p(x|z) at which the autoencoder's reconstruction of rows is most probable, [D]."""
-    validated, trained = fitting.measured
-    if len(fitting.validation):
-        return validation.variance_of_both(fitting.model, validated, trained, fitting.settings.seed)
-    return validation.variance(fitting.model, trained)
-
-
 def quieten(model: VaDE, x: Rows) -> None:
     """Make the noise of q(z|x) small against the code of raw rows x [n, D], for networks of the caller's own.
 
     The log-variance head was not trained with the autoencoder, and s2 around 1 wrecks the pretrained code in the first
-    epoch. Where it is more than `MAX_NOISE_SHARE` of the code's variance, a dense head gets half of that share.
+    epoch. Where it is more than a tenth of the code's variance, a dense head gets half of that share.
     """
     m, log_s2 = posterior.over_rows(model.encode, x)
-    limit = MAX_NOISE_SHARE * float(m.var(axis=0).mean())
+    limit = 0.1 * float(m.var(axis=0).mean())
     head = next((layer for layer in model.encoder.layers if layer.output is model.encoder.outputs[1]), None)
     wide = float(np.exp(log_s2).mean()) > limit > 0
     if wide and isinstance(head, keras.layers.Dense) and head.use_bias and head.trainable:

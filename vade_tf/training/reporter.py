@@ -12,7 +12,6 @@ PHASES = {
     "vade": "VaDE",
     "predict": "Predicting",
 }
-SECONDS_BETWEEN_LINES = 2
 
 
 class Silent:
@@ -54,14 +53,7 @@ class Lines(Silent):
 
 
 class PhaseLines:
-    """A phase as plain lines, at most one every two seconds, and always the last.
-
-    Args:
-        title: of the phase.
-        total: its batches.
-        write: prints a line.
-        clock: gives seconds.
-    """
+    """A phase of so many batches as plain lines, at most one every two seconds of the clock, and always the last."""
 
     def __init__(
         self, title: str, total: int, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic
@@ -75,7 +67,7 @@ class PhaseLines:
         self.done += done
         self.now = self.clock()
         self.text = text or f"{100 * self.done / max(self.total, 1):.0f} %"
-        if self.done >= self.total or self.now - self.written >= SECONDS_BETWEEN_LINES:
+        if self.done >= self.total or self.now - self.written >= 2:
             self.flush()
 
     def flush(self) -> None:

@@ -1,9 +1,9 @@
 """The partition of images made sharper by a classifier that learns it and then follows its own answers. No labels.
 
-Self-augmented training (IMSAT: Hu et al., ICML 2017). The answer about an image must not change where it is moved a
+Self-augmented training (IMSAT: Hu et al., ICML 2017): the answer about an image must not change where it is moved a
 little, nor where its pixels change in the direction that matters most (virtual adversarial training: Miyato et al.,
 2018); it must be sure; and the answers together must have the shares of the groups. So borders move to where there are
-few images, which a graph of codes does not do: images of two kinds that lie close in the code stay together there.
+few images, which a graph of codes does not do.
 """
 
 import keras
@@ -24,17 +24,14 @@ from vade_tf.training.fitting import Fitting
 from vade_tf.training.settings import SAMPLE_ROWS
 
 UNITS = 1200  # of each of the two layers of the classifier, as published
-RADIUS = 0.25  # of a change of pixels, in distances to the tenth neighbour, as published
 EPOCHS_TAUGHT = 2  # that learn the partition as it is, before the classifier follows its own answers
 
 
 class Classifier(keras.Model):
     """p(c | image), [batch, K], that learns P and, once `taught` is False, follows its own answers.
 
-    Args:
-        scale, share: function of raw rows to float32 rows [batch, D]; share of each group, [K].
-        radius: Euclidean length of a change of pixels that must not change the answer.
-        seed, precision: of weights and directions that are tried; dtype policy of the hidden layers.
+    `scale` makes float32 rows [batch, D] of raw ones; `share` [K] is that of each group; `radius` the Euclidean length
+    of a change of pixels that must not change the answer; `precision` the dtype policy of the hidden layers.
     """
 
     def __init__(self, scale, share: np.ndarray, radius: float, seed: int, precision: str):
@@ -158,10 +155,10 @@ def _trained(fitting: Fitting, P: np.ndarray) -> Classifier:
 
 
 def radius_of(fitting: Fitting) -> float:
-    """A quarter of the median distance of images, scaled, to their tenth neighbour, of 5,000 at most."""
+    """A quarter, as published, of the median distance of images, scaled, to their tenth neighbour, of 5,000 at most."""
     n, features = fitting.data.x.shape
     size = max(min(SAMPLE_ROWS, MAX_NUMBERS_SAMPLED // features), 11)
     some = subset(n, size, fitting.settings.seed, Stream.SELF_TRAINING)
     rows = np.concatenate([fitting.model.scale(each) for each in pipeline.blocks(part(fitting.data.x, some))])
     tenth = min(10, len(rows) - 1)
-    return RADIUS * float(np.median(NearestNeighbors(n_neighbors=tenth + 1).fit(rows).kneighbors(rows)[0][:, tenth]))
+    return 0.25 * float(np.median(NearestNeighbors(n_neighbors=tenth + 1).fit(rows).kneighbors(rows)[0][:, tenth]))

@@ -5,36 +5,37 @@ No TensorFlow here: the command line makes its flags from these fields.
 
 import dataclasses
 import math
+import operator
+import os
+import reprlib
 import typing
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+import numpy as np
+
 from vade_tf.errors import InputError
 from vade_tf.seeding import fold
-from vade_tf.training.setting_values import checked
 
 AUTO = "auto"
 METHODS = (AUTO, "gmm", "kmeans", "spectral")  # of a start
 PRECISIONS = (AUTO, "float32", "mixed_bfloat16", "mixed_float16")
 HIDDEN = (500, 500, 2000)  # widths of Jiang et al., section 4.1
 NARROW = 64  # features below which two layers of 128 units do; by a script of this package, on tables
-FULL_WIDTH_ROWS = 5000  # fewer rows get a share of `HIDDEN` in proportion; by a script, on digits and tables
 MANY_ROWS = 50_000  # rows that networks of this size do not learn by heart; by a script, on MNIST
-MIN_VALIDATION_ROWS, MAX_VALIDATION_ROWS = 20, 2000  # enough to see a loss rise; more cost rows, or time
-MIN_UPDATES, MIN_NARROW_UPDATES = 250, 100  # of VaDE on few rows, and on narrow ones; by a script, on digits and tables
-MIN_PRETRAIN_UPDATES = 50  # of the autoencoder on few rows; four times as many wear out the code of Reuters R8
-PATIENCE = 4  # epochs in which the autoencoder's validation loss must fall, or it stops
+MIN_VALIDATION_ROWS = 20  # enough to see a loss rise
 SAMPLE_ROWS = 5000  # rows that are looked at where a look at all would cost more than it tells
 
 # Jiang et al., section 4.1 and the authors' code; the diagonal GMM on the pretrained code is their start.
 # What is no field of `Settings` is one of `Resolved`.
-PAPER_LENGTHS = {"hidden": HIDDEN, "batch_size": 100, "pretrain_epochs": 50, "epochs": 300}
-PAPER_RATE = {"schedule": "step", "decay": 0.9, "decay_epochs": 10, "adam_epsilon": 1e-4}
-PAPER_START = {"augment": "none", "init": "gmm", "guide_epochs": 0, "validation_rows": 0}
 RECIPES: dict[str, dict] = {
     "robust": {"schedule": "cosine", "augment": "digits", "init": AUTO},
-    "paper": {**PAPER_LENGTHS, **PAPER_RATE, **PAPER_START},
-}
+    "paper": {
+        "hidden": HIDDEN, "batch_size": 100, "pretrain_epochs": 50, "epochs": 300,
+        "schedule": "step", "decay": 0.9, "decay_epochs": 10, "adam_epsilon": 1e-4,
+        "augment": "none", "init": "gmm", "guide_epochs": 0, "validation_rows": 0,
+    },
+}  # fmt: skip
 
 
 def option(default, text: str, **more) -> Any:
@@ -87,14 +88,10 @@ class Settings:
         choices=("cosine", "step", "constant"),
     )
     augment: str = option(
-        None,
-        "what the encoder reads of images: digits (turned, zoomed, shifted) or none",
-        choices=("digits", "none"),
+        None, "what the encoder reads of images: digits (turned, zoomed, shifted) or none", choices=("digits", "none")
     )
     init: str = expert(
-        None,
-        "start; auto: by the kind of the rows; gmm, kmeans, spectral: of the code",
-        choices=METHODS,
+        None, "start; auto: by the kind of the rows; gmm, kmeans, spectral: of the code", choices=METHODS
     )
     guide_epochs: int | None = expert(None, "epochs in which a cross-entropy holds each row to the start (all)")
     regroups: int | None = expert(
@@ -122,7 +119,7 @@ class Settings:
                     object.__setattr__(self, name, value)
         hints = typing.get_type_hints(type(self))
         for each in fields(self):
-            value = checked(each.name, getattr(self, each.name), hints[each.name], each.metadata)
+            value = _checked(each.name, getattr(self, each.name), hints[each.name], each.metadata)
             object.__setattr__(self, each.name, value)
         if self.jit == "on" and self.distribute != "none":
             raise InputError("jit", "'auto' or 'off' where devices share a step", "'on'", "set distribute to none")
@@ -150,11 +147,10 @@ class Settings:
 
         Args:
             n, features: number of rows, and their width D.
-            epochs: of the phase after the autoencoder where the settings do not say; None: those of VaDE.
-            updates: of that phase, in whole epochs, for a system whose length is counted so; 0: `epochs` says it.
-            pretrains: whether there is an autoencoder's phase.
-            sharpens: whether VaDE trains on images whose groups a classifier sharpens by default.
-            convolves: whether VaDE has convolutional networks.
+            epochs, updates: length of the phase after the autoencoder where the settings do not say: its epochs, None
+                for those of VaDE; or, where it is counted so, its updates, in whole epochs.
+            pretrains, sharpens, convolves: whether there is an autoencoder's phase, a classifier sharpens the groups by
+                default, and VaDE has convolutional networks.
             learns_variance: whether the likelihood has a variance, which validation rows measure by default.
 
         Raises:
@@ -163,21 +159,21 @@ class Settings:
         if not isinstance(self.clusters, int):
             raise InputError("clusters", "a number of clusters", repr(self.clusters))
         validation = self.validation_rows
-        if validation is None:
-            validation = default_validation_rows(n) if learns_variance else 0
+        if validation is None:  # more than 2,000 cost rows, or time
+            needless = not learns_variance or n >= MANY_ROWS
+            validation = 0 if needless else min(max(n // 10, min(MIN_VALIDATION_ROWS, n // 5)), 2000)
         self._check_number(self.clusters, validation, n)
         found: dict = {each.name: getattr(self, each.name) for each in fields(Settings)}
         found |= {name: value for name, value in self._preset().items() if name not in found}
-        found |= {"validation_rows": validation, "hidden": self.hidden or widths(n, features)}
+        found |= {"validation_rows": validation, "hidden": self.hidden or _widths(n, features)}
         if self.network == AUTO and self.hidden is not None:
             found["network"] = "dense"  # which has these widths
         size = found["batch_size"] = self.batch_size or (128 if convolves else 256)  # a convolution takes twice as long
         steps = math.ceil((n - validation) / size)  # of a pass over the rows; VaDE alone leaves rows out
         if not pretrains:
             found["pretrain_epochs"] = 0
-        elif self.pretrain_epochs is None:  # few rows are passed several times an epoch
-            passes = math.ceil(MIN_PRETRAIN_UPDATES / steps)
-            found |= {"pretrain_epochs": 30, "pretrain_passes": passes, "patience": PATIENCE}
+        elif self.pretrain_epochs is None:  # few rows are passed often; four times as often wears out a code of texts
+            found |= {"pretrain_epochs": 30, "pretrain_passes": math.ceil(50 / steps), "patience": 4}
         if self.self_train_epochs is None:
             left_open = self.epochs is None and self.guide_epochs is None and self.regroups is None
             possible = self.augment == "digits" and self.distribute == "none" and self.guide_weight > 0
@@ -186,7 +182,8 @@ class Settings:
             found["regroups"] = 1 if found["self_train_epochs"] else 3
         if self.epochs is None:
             steps = steps if epochs is None else math.ceil(n / size)
-            passes = found["passes"] = math.ceil((MIN_NARROW_UPDATES if features < NARROW else MIN_UPDATES) / steps)
+            least = 100 if features < NARROW else 250  # updates an epoch; by a script, on digits and tables
+            passes = found["passes"] = math.ceil(least / steps)
             by_default = (20 if found["self_train_epochs"] else 10) if epochs is None else epochs
             found["epochs"] = math.ceil(updates / (steps * passes)) if updates else by_default
         if self.guide_weight == 0:
@@ -236,14 +233,47 @@ class Resolved(Settings):
         return self.seed if self.restart == 0 else fold(self.seed, self.restart)
 
 
-def widths(n: int, features: int) -> tuple[int, ...]:
+def _widths(n: int, features: int) -> tuple[int, ...]:
     """Widths of the hidden layers for n rows: 3.3 million weights would learn a few hundred rows by heart."""
     if features < NARROW:
         return 128, 128
-    share = min(1.0, max(0.1, n / FULL_WIDTH_ROWS))
+    share = min(1.0, max(0.1, n / 5000))  # by a script, on digits and tables
     return tuple(round(share * width) for width in HIDDEN)
 
 
-def default_validation_rows(n: int) -> int:
-    """How many of n rows get no gradient where the settings leave it open."""
-    return 0 if n >= MANY_ROWS else min(max(n // 10, min(MIN_VALIDATION_ROWS, n // 5)), MAX_VALIDATION_ROWS)
+def _checked(name: str, value, hint, metadata) -> Any:
+    """A value of text, a number or a sequence in the type of its field; an InputError where it cannot be one."""
+    kinds = [hint] if typing.get_origin(hint) is tuple else typing.get_args(hint) or [hint]
+    kind, least, choices, words = kinds[0], metadata.get("least"), metadata.get("choices"), metadata.get("words", ())
+    text, truth = isinstance(value, str), isinstance(value, bool | np.bool_)
+    if (value is None and type(None) in kinds) or (text and value in words):
+        return value
+    if typing.Any in kinds and not text:  # an object, which is checked where it is used
+        return value
+    found: Any = None
+    try:
+        if kind is int:
+            expected = " or ".join([f"a whole number of at least {least or 0}", *words])
+            found = operator.index(value)
+            fits = not truth and (least or 0) <= found < 2**31  # TensorFlow's int32
+        elif kind is float:
+            expected = "a positive number" if least is None else f"a number of at least {least:g}"
+            found = float(value)
+            fits = not (text or truth) and found < math.inf and (found > 0 if least is None else found >= least)
+        elif kind is bool:
+            expected, found, fits = "True or False", bool(value), truth
+        elif kind is str:
+            expected = f"one of {', '.join(choices)}" if choices else "text that is not empty"
+            found = os.fspath(value)
+            fits = found in choices if choices else bool(found)
+        else:  # whole numbers, or their text as in the example; none only where a word says so
+            expected = f"whole numbers of at least 1, as in {metadata['example']}"
+            parts = [int(part) for part in value.split(",") if value != metadata.get("empty")] if text else list(value)
+            found = tuple(operator.index(part) for part in parts)
+            fits = all(1 <= part < 2**31 for part in found) and not any(isinstance(part, bool) for part in parts)
+            fits = fits and bool(found or "empty" in metadata)
+    except (TypeError, ValueError):
+        fits = False
+    if not fits:
+        raise InputError(name, expected, reprlib.repr(value))
+    return found

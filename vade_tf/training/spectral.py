@@ -24,7 +24,6 @@ from vade_tf.threads import in_threads
 N_DRAWS = 8  # that vote; more changed no start of digits or R8 by 0.01
 N_LANDMARKS = 1000  # of a space; the eigenvectors of so many take a second
 N_TIES = 3  # landmarks that a row is tied to: Chen and Cai's r
-EIGENVECTORS_PER_GROUP = 1.3  # with one for each, two classes can share a direction
 
 
 def spectral_groups(
@@ -36,11 +35,9 @@ def spectral_groups(
 ) -> np.ndarray:
     """Groups [n] that `N_DRAWS` draws of landmark spectral clustering agree on: each row goes where most put it.
 
-    Args:
-        spaces: the same rows in one or more spaces, [n, d] each; neighbours count in all of them alike.
-        n_clusters: K; of more than a third of the landmarks the groups are those of k-means on the first space.
-        seed, advance: of landmarks and k-means; called after each draw.
-        more: groups [n] of draws made elsewhere, which vote as well.
+    The rows are in one or more spaces, [n, d] each, whose neighbours count alike. `advance` is called after each draw;
+    `more` are groups [n] of draws made elsewhere, which vote as well. More groups than a third of the landmarks are
+    those of k-means on the first space.
     """
     spaces = [np.ascontiguousarray(space, np.float32) for space in spaces]
     if 3 * n_clusters > min(N_LANDMARKS, len(spaces[0]) // 5):
@@ -59,7 +56,8 @@ def landmark_draw(spaces: Sequence[np.ndarray], n_clusters: int, seed: int) -> n
     degree = np.asarray(ties.sum(axis=0)).ravel()
     ties = ties @ scipy.sparse.diags_array(1 / np.sqrt(np.maximum(degree, 1e-12)))
     between = (ties.T @ ties).tocsr() / len(spaces)  # its largest eigenvalue is 1
-    values, vectors = largest_eigenvectors(between, round(EIGENVECTORS_PER_GROUP * n_clusters), seed, len(spaces))
+    m = round(1.3 * n_clusters)  # eigenvectors; with one for each group, two can share a direction
+    values, vectors = largest_eigenvectors(between, m, seed, len(spaces))
     embedding = ties @ (vectors * np.maximum(values, 0) ** 4)  # [n, m]; a diffusion map's (Coifman and Lafon, 2006)
     embedding /= np.maximum(np.linalg.norm(embedding, axis=1, keepdims=True), 1e-12)
     runs = 5 if n_clusters < 100 else 1  # of k-means on the eigenvectors
@@ -75,16 +73,13 @@ def largest_eigenvectors(
     eigenvalues, of which it may find one alone.
     """
     size = between.shape[0]
-    own = size // n_spaces
-    in_pieces = any(n_pieces(between[at : at + own, at : at + own]) > 1 for at in range(0, size, own))
-    if in_pieces or size < 10 * m:
+    own, n_pieces = size // n_spaces, []
+    for at in range(0, size, own):  # the landmarks of a space; those without a row are no pieces
+        block = between[at : at + own, at : at + own]
+        n_pieces.append(connected_components(block, directed=False)[0] - int(np.sum(block.diagonal() == 0)))
+    if max(n_pieces) > 1 or size < 10 * m:
         return scipy.linalg.eigh(between.toarray(), subset_by_index=(size - m, size - 1))
     return eigsh(between, m, which="LA", v0=generator(seed).normal(size=size))
-
-
-def n_pieces(between: scipy.sparse.csr_matrix) -> int:
-    """The number of connected parts of landmarks [M, M]; those without a row, whose diagonal is 0, do not count."""
-    return connected_components(between, directed=False)[0] - int(np.sum(between.diagonal() == 0))
 
 
 def nearest_landmarks(rows: np.ndarray, seed: int, n_landmarks: int, **settings) -> NearestNeighbors:

@@ -33,7 +33,6 @@ COLUMNS = (
     "phase", "epoch", "learning_rate", "loss", "elbo", "distortion", "rate_z", "rate_w", "rate_c", "guidance",
     "val_loss", "acc", "nmi", "ari", "gamma_entropy", "components_used", "active_units", "restored_epoch", "seconds",
 )  # fmt: skip
-MAX_ROWS_HASHED = 256  # in a fingerprint; of rows in a file each is a read
 
 
 @runtime_checkable
@@ -97,19 +96,12 @@ class State:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """An autoencoder as a fit keeps it, and lends it to others.
+    """An autoencoder as a fit keeps it, and lends it to others."""
 
-    Attributes:
-        weights: of its networks.
-        validation: numbers of the rows that gave it no gradient, ascending.
-        likelihood: `config` of the likelihood that it was trained for.
-        epochs: of its training.
-    """
-
-    weights: list[np.ndarray]
-    validation: np.ndarray
-    likelihood: str | dict
-    epochs: int
+    weights: list[np.ndarray]  # of its networks
+    validation: np.ndarray  # numbers of the rows that gave it no gradient, ascending
+    likelihood: str | dict  # `config` of the likelihood that it was trained for
+    epochs: int  # of its training
 
     def save(self, store: Store) -> None:
         meta = json.dumps({"likelihood": self.likelihood, "epochs": self.epochs})
@@ -125,20 +117,11 @@ class Pretrained:
 
 
 def check_fingerprint(store: Store, rows: Rows, settings: Resolved, about: dict[str, str]) -> None:
-    """Keep what identifies a fit, or compare it with the fit whose state the store has.
+    """Keep what identifies a fit, `about` by name, or raise InputError where the store has the state of another.
 
-    A fit of more epochs than before, or with other settings of how it is trained, is the same one.
-
-    Args:
-        store: of the fit; of several workers the chief's.
-        rows: all of them, of which `MAX_ROWS_HASHED` are read.
-        settings: of the fit.
-        about: what else identifies it, by name.
-
-    Raises:
-        InputError: the store has the state of a fit to other rows or settings, or of an older version.
+    Of the rows 256 are read. A fit of more epochs, or trained otherwise, is the same one.
     """
-    some = rows[subset(len(rows), pipeline.together(rows, MAX_ROWS_HASHED), 0, Stream.LOOKED_AT)]
+    some = rows[subset(len(rows), pipeline.together(rows, 256), 0, Stream.LOOKED_AT)]
     found = {name: str(getattr(settings, name)) for name in ("seed", "restart", "clusters")}
     found |= {"rows": f"{tuple(rows.shape)}, {zlib.crc32(np.ascontiguousarray(some).data):08x}", **about}
     if any(store.load(name) is not None for name in ("state", "clusters", "further", "start")):
