@@ -7,9 +7,10 @@ import shlex
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
-from vade_tf.cli.command import Parser, execute, starting, typed
+from vade_tf.cli.command import Parser, execute, one_line, starting, typed
 from vade_tf.errors import InputError
 from vade_tf.runs.location import TABLES, finished_runs, kind_of
 
@@ -78,8 +79,6 @@ def _evaluate(options: argparse.Namespace, command: str) -> None:
     out = Path(options.out or ("comparison" if several else paths[0]))
     _check_data(options.data)
 
-    from vade_tf.printing import Plain
-
     with starting():
         from vade_tf.report import evaluation, page
 
@@ -88,12 +87,13 @@ def _evaluate(options: argparse.Namespace, command: str) -> None:
 
     where = {name: getattr(options, name) for name in ("data_dir", "data", "labels")}
     evaluated = {}
-    terminal = Plain(stderr=True, quiet=options.quiet)  # stdout stays clean for what is found
+
+    def say(text: str, subject: str = "") -> None:
+        if not options.quiet:
+            print(one_line(subject + text), file=sys.stderr, flush=True)  # stdout is for what is found alone
+
     for folder in paths:
-
-        def step(name: str, subject: str = f"{folder}: " if several else "") -> None:
-            terminal.print(subject + name, soft_wrap=True)
-
+        step = partial(say, subject=f"{folder}: " if several else "")
         evaluated[str(folder)] = evaluation.evaluate_run(folder, step=step, **where)
     results = {name: each.result for name, each in evaluated.items()}
     if len({(os.path.realpath(one["source"]), one["n_features"]) for one in results.values()}) > 1:
@@ -106,7 +106,7 @@ def _evaluate(options: argparse.Namespace, command: str) -> None:
         page.show(results[str(paths[0])])
     if options.no_figures:
         return
-    terminal.print("drawing figures")
+    say("drawing figures")
     out.mkdir(parents=True, exist_ok=True)
     first = evaluated[str(paths[0])]
     written = page.write_comparison(results, out) if several else page.write(first, out, command)
