@@ -8,9 +8,12 @@ import dataclasses
 import json
 
 import numpy as np
+import pandas
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from vade_tf import metrics
 from vade_tf.data import dataset, observations
@@ -172,3 +175,12 @@ def test_the_run_folder_holds_what_it_promises(bars, whole):
     assert (result["n"], result["n_features"], result["n_clusters"]) == (300, 64, 3)
     assert set(result["seconds"]) == {"pretrain", "init", "fit", "total"}
     assert result["elbo"] == pytest.approx(-result["distortion"] - result["rate_z"] - result["rate_c"], rel=1e-5)
+
+
+def test_every_column_of_the_history_is_a_curve_in_tensorboard(whole):
+    rows = pandas.read_csv(whole / "metrics.csv").query("phase == 'fit'").drop(columns=["phase", "seconds"])
+    shown, events = rows.dropna(axis=1).set_index("epoch"), EventAccumulator(str(whole / "tensorboard" / "fit")).Reload()
+    assert {"loss", "elbo", "acc", "gamma_entropy"} <= set(shown)
+    for name in shown:
+        curve = {event.step: tf.make_ndarray(event.tensor_proto) for event in events.Tensors(name)}
+        assert curve == pytest.approx(shown[name].to_dict(), rel=1e-5)

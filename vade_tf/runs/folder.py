@@ -16,7 +16,6 @@ models only Keras files are read, in Keras' safe mode; a SavedModel never.
 """
 
 import csv
-import io
 import json
 import zipfile
 from collections.abc import Sequence
@@ -25,6 +24,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas
+import tensorflow as tf
 
 from vade_tf.data.dataset import Coded
 from vade_tf.data.files import schema_in
@@ -76,11 +77,8 @@ def read_schema(folder: Path) -> Coded | None:
 
 def table(rows: Sequence[dict], columns: Sequence[str]) -> bytes:
     """These columns of dicts as .csv."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    found = pandas.DataFrame(rows, columns=columns, dtype=object)
+    return found.to_csv(index=False, lineterminator="\n").encode()
 
 
 def _damaged(file: Path, error: Exception) -> InputError:
@@ -93,6 +91,7 @@ class Run:
     def __init__(self, path: Path, config: TrainConfig):
         self.path = path
         self.config = config
+        self._writers: dict[str, tf.summary.SummaryWriter] = {}  # of TensorBoard, one a phase
 
     @classmethod
     def create(cls, path: str | Path, config: TrainConfig, data: dict, schema: Coded | None = None) -> "Run":
@@ -189,8 +188,15 @@ class Run:
         return str(self.path / "checkpoints" / f"{name}.npz")
 
     def save_rows(self, rows: list[dict], new: int = 0) -> None:
-        """Write metrics.csv."""
+        """Write metrics.csv, and the new rows as scalars into tensorboard/PHASE."""
         write_whole(self.path / "metrics.csv", table(rows, COLUMNS))
+        for row in rows[len(rows) - new :]:
+            phase = row["phase"]
+            if phase not in self._writers:
+                self._writers[phase] = tf.summary.create_file_writer(str(self.path / "tensorboard" / phase))
+            with self._writers[phase].as_default(step=row["epoch"]):
+                for name in row.keys() - {"phase", "epoch", "seconds"}:
+                    tf.summary.scalar(name, row[name])
 
     def load_rows(self) -> list[dict]:
         """metrics.csv: a dict an epoch, numbers as floats, columns without a value left out.

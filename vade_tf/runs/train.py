@@ -26,12 +26,14 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import BOUND, SCORES, Run
 from vade_tf.runs.location import check_unfinished, check_unused, held
 from vade_tf.runs.rows import RunRows, filled, given_start, load_rows, load_whole, pretrained_by
-from vade_tf.runs.tensorboard import Board, Scores
 from vade_tf.serving import export as exporting
 from vade_tf.storage import whole_path
 from vade_tf.systems import registry
-from vade_tf.training import arguments, device, distribute, recipe
+from vade_tf.training import arguments, callbacks, device, distribute, partitions, recipe
+from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.fitting import Fitted
+from vade_tf.training.loop import PLAIN_VAE
+from vade_tf.training.posterior import model_groups
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
 from vade_tf.training.store import Pretrained
@@ -170,13 +172,12 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
     epochs = config.opening().resolve(*dataset.x.shape).epochs
     told = {"config": config.to_json(), "data": json.dumps(identity(rows))}
     distribute.from_chief(strategy, lambda: {name: np.array(text) for name, text in told.items()})
-    board = Board(run)
     shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset, epochs)]
     shown += extra
     if config.model == "vade":
-        fitted = recipe.fit(dataset.observations(), config, rows.hints, board, reporter, shown, init=init)
+        fitted = recipe.fit(dataset.observations(), config, rows.hints, run, reporter, shown, init=init)
     else:
-        fitted = registry.fit(config.model, dataset.observations(), config, board, reporter, shown)
+        fitted = registry.fit(config.model, dataset.observations(), config, run, reporter, shown)
     run.choose(fitted.settings.clusters)
     with whole_path(run.path / "model.keras") as file:
         fitted.model.save(file)
@@ -192,6 +193,29 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
     with suppress(ClusterError):  # a worker that is lost now has nothing more to give
         distribute.from_chief(strategy, dict)
     return result
+
+
+class Scores(keras.callbacks.Callback):
+    """ACC, NMI and ARI after an epoch, into `logs`, from where they go into the history; used for nothing.
+
+    Args:
+        dataset: rows with labels; of many some, drawn, are scored.
+        epochs: of one training, its last is scored; of many short ones only some are, as `callbacks.Record` keeps them.
+    """
+
+    def __init__(self, dataset: Dataset, epochs: int):
+        super().__init__()
+        rows = partitions.rows_read(len(dataset.x), seed=0)
+        some = dataset if rows is None else dataset.part(rows)
+        assert some.y is not None
+        self.x, self.y = some.x, some.y
+        self.epochs = epochs
+        self.every = max(1, epochs // callbacks.STATES_KEPT)
+
+    def on_epoch_end(self, epoch, logs=None):
+        due = (epoch + 1) % self.every == 0 or (epoch + 1) % self.epochs == 0
+        if due and self.model.name not in (AUTOENCODER, PLAIN_VAE) and np.isfinite(logs["loss"]):
+            logs.update(metrics.scores(self.y, model_groups(self.model, self.x)))
 
 
 def scored(model: keras.Model, rows: RunRows, path: Path, reporter: Silent) -> dict[str, float]:
