@@ -39,7 +39,7 @@ def data(tmp_path_factory):
 
 
 def trained_run(data, system, out):
-    config = TrainConfig.create(data=str(data / "rows.npz"), model=system, **SMALL)
+    config = TrainConfig(data=str(data / "rows.npz"), model=system, **SMALL)
     training.train(config, out, export=False)
     return out
 
@@ -69,7 +69,7 @@ def things(tmp_path_factory):
 def tabled(things, tmp_path_factory):
     """A run on train.csv."""
     out = tmp_path_factory.mktemp("tabled") / "run"
-    config = TrainConfig.create(data=str(things / "train.csv"), id="name", precision="float32", **SMALL)
+    config = TrainConfig(data=str(things / "train.csv"), id="name", precision="float32", **SMALL)
     training.train(config, out, export=False)
     return out
 

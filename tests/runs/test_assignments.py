@@ -38,7 +38,7 @@ def rows(tmp_path_factory):
 def partial(rows, tmp_path_factory, eager_file):
     """A run on some of these rows: fewer by a limit."""
     out = tmp_path_factory.mktemp("partial") / "run"
-    config = TrainConfig.create(data=str(rows), limit=80, **SMALL)
+    config = TrainConfig(data=str(rows), limit=80, **SMALL)
     training.train(config, out, export=False)
     return out, config
 
@@ -81,7 +81,7 @@ def test_the_ranks_order_the_rows_by_their_density(partial):
 
 
 def test_a_system_without_a_density_leaves_its_columns_out(rows, tmp_path):
-    config = TrainConfig.create(data=str(rows), model="kmeans", clusters=3)
+    config = TrainConfig(data=str(rows), model="kmeans", clusters=3)
     training.train(config, tmp_path / "run")
     found = pandas.read_csv(tmp_path / "run" / "assignments.csv")
     assert list(found) == ["row", "cluster", "confidence"]
@@ -138,7 +138,7 @@ def test_texts_are_called_as_in_training(tmp_path, capsys, kind):
     table = pandas.DataFrame({"doc": [f"0{i}" for i in range(60)], "saying": texts})
     file = tmp_path / f"texts.{kind}"
     table.to_csv(file, index=False) if kind == "csv" else table.to_parquet(file)
-    config = TrainConfig.create(data=str(file), text="saying", id="doc", model="kmeans", **SMALL | {"clusters": 2})
+    config = TrainConfig(data=str(file), text="saying", id="doc", model="kmeans", **SMALL | {"clusters": 2})
     training.train(config, tmp_path / "run", export=False)
     capsys.readouterr()
     assert main(["predict", str(tmp_path / "run"), "--data", str(file)]) == 0

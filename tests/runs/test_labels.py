@@ -64,7 +64,7 @@ def test_labels_change_nothing_in_any_system(system, tmp_path):
     more = {"pretrain_epochs": 2} if system == "vade" else {}  # the autoencoder is the same in every system
     outcomes, results = {}, {}
     for name, path in files(tmp_path, np.arange(60) % 3, system).items():
-        config = TrainConfig.create(data=path, model=system, limit=50, **{**SMALL, **more})
+        config = TrainConfig(data=path, model=system, limit=50, **{**SMALL, **more})
         results[name] = training.train(config, tmp_path / name / "run", export=False)
         outcomes[name] = outcome(tmp_path / name / "run")
     for found in outcomes.values():
@@ -97,7 +97,7 @@ def studied(kind: str, path: str, out: Path) -> tuple[list[Path], int, list[dict
     """The runs of a study of these rows, the number of the one it chose, and its table without scores."""
     train, pattern, chosen = STUDIES[kind]
     more = {"epochs": 1, "clusters": 5, "init": "gmm", "model": "kmeans" if kind == "seeds" else "vade"}
-    train(TrainConfig.create(data=path, **{**SMALL, **more}), out)
+    train(TrainConfig(data=path, **{**SMALL, **more}), out)
     with (out / f"{kind}.csv").open(newline="") as lines:
         table = [{name: row[name] for name in row if name not in SCORES} for row in csv.DictReader(lines)]
     choice = json.loads((out / "summary.json").read_text())[chosen]

@@ -34,7 +34,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def config(data):
-    return TrainConfig.create(data=data, **SMALL)
+    return TrainConfig(data=data, **SMALL)
 
 
 @pytest.fixture(scope="module")

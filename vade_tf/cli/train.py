@@ -138,7 +138,7 @@ def plan(settings: dict, options: argparse.Namespace) -> tuple[TrainConfig, str 
     """What to train: the configuration, the kind of study if it is several runs, and the values of what varies."""
     text = settings.get("clusters", AUTO)
     counts = range(0) if text == AUTO else cluster_counts(text)
-    config = TrainConfig.create(**settings | ({"clusters": counts[0]} if counts else {}))
+    config = TrainConfig(**settings | ({"clusters": counts[0]} if counts else {}))
     seeds = range(config.seed, config.seed + options.seeds)
     several = {"clusters": counts, "seeds": seeds, "restarts": range(options.restarts)}
     kinds = [kind for kind, values in several.items() if len(values) > 1]

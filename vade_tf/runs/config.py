@@ -101,17 +101,6 @@ class TrainConfig(Settings):
     )
     restart: int = option(0, "number of the start on the seed's autoencoder, another order of the rows", expert=True)
 
-    @classmethod
-    def create(cls, /, **given) -> "TrainConfig":
-        """`TrainConfig(**given)`, with an error of this package for a setting that there is not.
-
-        Raises:
-            InputError: an unknown setting, or one that cannot be used.
-        """
-        if unknown := sorted(set(given) - {each.name for each in fields(cls)}):
-            raise InputError("config", "settings of TrainConfig", ", ".join(unknown))
-        return cls(**given)
-
     def _preset(self) -> dict:
         own = DATASETS.get(self.dataset) if isinstance(self.dataset, str) else None
         return {**RECIPES[self.recipe], **(own.paper if own is not None and self.recipe == "paper" else {})}
