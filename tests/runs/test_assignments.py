@@ -88,17 +88,13 @@ def test_a_system_without_a_density_leaves_its_columns_out(rows, tmp_path):
     assert len(found) == 120
 
 
-def test_many_rows_come_in_blocks_that_join_without_a_seam(small_model, monkeypatch):
-    model, x = small_model(), np.random.default_rng(0).random((23, 12), "f4")
-    whole = pandas.concat(assignments.table(assignments.found(model, x)))
+def test_many_rows_are_read_in_blocks_that_join_without_a_seam(small_model, monkeypatch):
+    model, x, heard = small_model(), np.random.default_rng(0).random((23, 12), "f4"), []
+    whole = assignments.found(model, x, lambda done, text: None)
     monkeypatch.setattr(assignments, "MAX_ROWS_TOGETHER", 5)
-    heard = []
-    blocks = list(assignments.table(assignments.found(model, x, lambda done, text: heard.append(done))))
-    assert [len(block) for block in blocks] == [5, 5, 5, 5, 3]
-    assert heard == [1] * 5
-    joined = pandas.concat(blocks)
-    pandas.testing.assert_frame_equal(joined.reset_index(drop=True), whole.reset_index(drop=True), rtol=1e-4)
-    np.testing.assert_array_equal(joined["typicality_rank"], (-joined["log_density"]).rank(method="min"))
+    joined = assignments.found(model, x, lambda done, text: heard.append(done))
+    assert heard == [1] * assignments.blocks(x) == [1] * 5
+    pandas.testing.assert_frame_equal(joined, whole, rtol=1e-4)
 
 
 def blocks():

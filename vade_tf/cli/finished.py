@@ -161,22 +161,23 @@ def _predict(options: argparse.Namespace) -> None:
     if out is not None:
         assignments.check_ending(out)
     run, model = load_run(options.run)
+    quiet = options.quiet or out is None or (out.exists() and not out.is_file())  # stdout may be behind a pipe
+    reporter = Silent() if quiet else Terminal()
     rows = (options.data, options.labels, options.id, options.mode or "")
     if out is not None and out.suffix.lower() == ".h5ad":
         if options.data is None or any(rows[1:]) or options.outliers or options.top > 1:
             raise InputError("out", "a .csv or .parquet beside other flags", f"{out}, which gets clusters and codes")
-        answer = answers.annotated(run, model, options.data)
+        answer = answers.annotated(run, model, options.data, reporter)
     elif options.sample is not None:
-        answer = answers.sampled(run, model, options.sample, options.cluster, options.seed or 0)
+        answer = answers.sampled(run, model, options.sample, options.cluster, options.seed or 0, reporter)
     else:
-        answer = answers.predicted(run, model, *rows, outliers=options.outliers, top=options.top)
+        answer = answers.predicted(run, model, *rows, reporter, options.outliers, options.top)
     if out is None:
-        assignments.show(answer.blocks(Silent().phase("predict", 0)))
+        assignments.write_csv(sys.stdout, answer.blocks)
         return
     begun = time.perf_counter()
-    quiet = options.quiet or (out.exists() and not out.is_file())  # stdout may be behind a pipe
-    with Silent() if quiet else Terminal() as reporter:
-        answer.write(out, answer.blocks(reporter.phase("predict", answer.parts)))
+    with reporter:
+        answer.write(out, answer.blocks)
     if not quiet:
         seconds = time.perf_counter() - begun
         print(f"{answer.n:,} rows in {seconds:.3g} s, {answer.n / seconds:,.0f} rows a second\nwritten: {out}")

@@ -19,8 +19,9 @@ from vade_tf.data.rows import FileRows, SparseRows, TableRows, plain_array
 from vade_tf.data.schema import Schema
 from vade_tf.data.tables import Dialect, read_like
 from vade_tf.errors import InputError, check_form, warn_units
+from vade_tf.machine import rows_together
 from vade_tf.model.choice import check_units
-from vade_tf.runs.assignments import numbered
+from vade_tf.runs import assignments
 from vade_tf.runs.folder import Run
 
 _tell = partial(warn_units, stacklevel=2)  # of who calls the function that calls it
@@ -39,8 +40,9 @@ class Incoming(NamedTuple):
     table: Any = None
     names: pandas.Series | str | None = None
 
-    def blocks(self, size: int) -> Iterator[tuple[pandas.Series | pandas.Index, np.ndarray, pandas.DataFrame | None]]:
+    def blocks(self) -> Iterator[tuple[pandas.Series | pandas.Index, np.ndarray, pandas.DataFrame | None]]:
         """All rows once, in their order: what they are called, raw features [m, D], and the table if it was one."""
+        size = rows_together(self.x.shape[1], assignments.MAX_ROWS_TOGETHER)
         for start in range(0, len(self.x), size):
             stop = min(start + size, len(self.x))
             table = None if self.table is None else self.table[start:stop]
@@ -48,7 +50,8 @@ class Incoming(NamedTuple):
             if isinstance(self.names, pandas.Series):
                 names = self.names.iloc[start:stop]
             else:
-                names = numbered(range(start, stop)) if self.names is None or table is None else table[self.names]
+                numbers = pandas.RangeIndex(start, stop, name="row")
+                names = numbers if self.names is None or table is None else table[self.names]
             yield names, x, table
 
 

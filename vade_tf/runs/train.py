@@ -33,7 +33,7 @@ from vade_tf.training import arguments, callbacks, device, distribute, partition
 from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.fitting import Fitted
 from vade_tf.training.loop import PLAIN_VAE
-from vade_tf.training.posterior import model_groups
+from vade_tf.training.posterior import model_groups, outlier_limits
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
 from vade_tf.training.store import Pretrained
@@ -230,14 +230,15 @@ def scored(model: keras.Model, rows: RunRows, path: Path, reporter: Silent) -> d
     Returns:
         Mean terms of the bound, of a model that has one; ACC, NMI and ARI, where there are labels.
     """
-    x, ids, y, scores = rows.dataset.x, rows.dataset.ids, rows.dataset.y, {}
-    names = assignments.numbered(rows.numbers) if ids is None else pandas.Series(ids, name=rows.config.id or "id")
-    blocks = assignments.found(model, x, reporter.phase("predict", assignments.blocks(x)))
-    if y is not None:
-        scores = metrics.scores(y, np.concatenate([block["cluster"] for block in blocks]))
-    if rows.config.outliers is not None:
-        assignments.mark_outliers(blocks, rows.config.outliers, model.prior.n_components)
-    assignments.write(path, assignments.table(blocks, names))
+    x, ids, y, share = rows.dataset.x, rows.dataset.ids, rows.dataset.y, rows.config.outliers
+    table = assignments.found(model, x, reporter.phase("predict", assignments.blocks(x)))
+    clusters = table["cluster"].to_numpy()
+    if share is not None:
+        limits = outlier_limits(clusters, table["log_density"].to_numpy(), share, model.prior.n_components)
+        table["cluster"] = np.where(table["log_density"] < limits[clusters], -1, clusters)
+    names = pandas.Index(rows.numbers, name="row") if ids is None else pandas.Series(ids, name=rows.config.id or "id")
+    assignments.write(path, [assignments.beside(names, table)])
+    scores = {} if y is None else metrics.scores(y, clusters)
     return {**scores, **(means(model, x) if hasattr(model, "elbo_terms") else {})}
 
 
