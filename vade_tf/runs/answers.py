@@ -49,8 +49,7 @@ def predicted(
     """What a model says of each row of a file, after what the row is called; or the table with its holes filled.
 
     Args:
-        run, model: finished, and its model.
-        data, labels, id: see `incoming.opened`.
+        run, model, data, labels, id: see `incoming.opened`.
         mode: "": cluster and confidence; "encode": the mean code; "score": the log density; "impute": the table that
             came in, each missing cell filled with the mean of p(x | z = mean code), in its column's units.
         reporter: shows progress as the blocks are read.
@@ -101,14 +100,10 @@ def _check_density(run: Run, model: keras.Model, argument: str) -> None:
 
 
 def limits(run: Run, model: keras.Model, outliers: float | None) -> np.ndarray | None:
-    """The log densities, nats [K], below which a row is an outlier, by the rows trained on; None: no row is.
-
-    Args:
-        run, model: finished, and its model.
-        outliers: the share; default that of the run.
+    """The log densities, nats [K], below which a row is as rare as this share of those trained on; None: no row is.
 
     Raises:
-        InputError: no share, one below that of the run, or a system without a density.
+        InputError: no share, one below that of the run, which is the default, or a system without a density.
     """
     own = run.config.outliers
     share = own if outliers is None else outlier_share(outliers, "outliers")
@@ -124,12 +119,7 @@ def limits(run: Run, model: keras.Model, outliers: float | None) -> np.ndarray |
 def sampled(run: Run, model: keras.Model, n: int, cluster: int | None, seed: int, reporter: Silent) -> Answer:
     """New rows in the units and names of those trained on: a cluster by its weight, a code of it, the mean of p(x|z).
 
-    Args:
-        run, model: finished, and its model.
-        n: how many rows.
-        cluster: of this one only; None: of any.
-        seed: same seed, same rows.
-        reporter: see `predicted`.
+    Of one cluster, or by default of any; same seed, same rows.
 
     Raises:
         InputError: the system has no density, there is no such cluster, or a number is out of range.
@@ -161,13 +151,10 @@ def annotated(run: Run, model: keras.Model, data: str, reporter: Silent) -> Answ
     obsm["X_vade"] is the mean code, float32 [cells, latent], of a system that has one. All else stays as it is in the
     file; what had these names is replaced.
 
-    Args:
-        run, model: finished, and its model.
-        data: an .h5ad file; its genes are found by their names.
-        reporter: see `predicted`.
+    Genes are found by their names.
 
     Raises:
-        InputError: the file cannot be read, or does not fit the model.
+        InputError: the file is no .h5ad, cannot be read, or does not fit the model.
     """
     file, kind = locate(data)
     if kind != cell_files.ENDING:

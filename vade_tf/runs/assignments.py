@@ -4,7 +4,7 @@ A function of a block is compiled once and rows are read block by block: a file 
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -36,7 +36,7 @@ def likeliest(model: keras.Model, top: int = 1, limits: np.ndarray | None = None
     Args:
         model: any system; a VaDE where there are limits.
         top: how many clusters, at most K: cluster_2, confidence_2, ... as well.
-        limits: log density of each cluster below which a row is an outlier, nats [K], and gets the cluster -1; or None.
+        limits: see `answers.limits`; a row below that of its cluster gets the cluster -1.
     """
 
     def of_block(rows):
@@ -74,13 +74,7 @@ def codes(model: keras.Model) -> Part:
 
 
 def compiled(parts: list[Part], width: int, dtype: np.dtype) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """A function of blocks of raw rows [any number, D], compiled once, that gives the columns of all parts.
-
-    Args:
-        parts: functions as `likeliest` makes them.
-        width: D.
-        dtype: of the rows.
-    """
+    """A function of blocks of raw rows [any number, width], compiled once, that gives the columns of all parts."""
 
     def together(rows):
         return {name: values for part in parts for name, values in part(rows).items()}
@@ -121,16 +115,12 @@ def check_ending(path: Path) -> None:
 
 
 def write(path: Path, blocks: Iterable[pandas.DataFrame]) -> None:
-    """Write the blocks of a table into one file; what it held before stays until it is complete.
+    """Write the blocks of a table into a .parquet or, by any other name, .csv file, which is whole or as before.
 
-    Args:
-        path: the file, .parquet or, by any other name, .csv with a header; a device or a pipe is written to.
-        blocks: rows with the same columns, in their order; read as they are written.
+    A device or a pipe is written to.
     """
-    stream: AbstractContextManager[IO[bytes]] = whole(path)
-    if path.exists() and not path.is_file():
-        stream = path.open("wb")
-    with stream as file:
+    special = path.exists() and not path.is_file()
+    with path.open("wb") if special else whole(path) as file:
         if path.suffix.lower() == ".parquet":
             _write_parquet(file, blocks)
         else:

@@ -133,14 +133,6 @@ def identity(rows: RunRows) -> dict:
 def follow(strategy: tf.distribute.Strategy, reporter: Silent, extra: Sequence[keras.callbacks.Callback]) -> dict:
     """Train as a worker that is not the chief: with the chief's settings, on the same rows, and write nothing.
 
-    Args:
-        strategy: of the workers.
-        reporter: hears who leads.
-        extra: further Keras callbacks.
-
-    Returns:
-        Nothing: {}.
-
     Raises:
         InputError: the rows here are not the chief's, or another worker cannot use what it was given.
         ClusterError: another worker has stopped.
@@ -166,7 +158,7 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
         reporter.say(dataset.notice)
     strategy = device.strategy(config.distribute)
     if config.pretrained is not None and run.load("pretrained") is None:
-        run.save("pretrained", pretrained_by(config, dataset))
+        pretrained_by(config, dataset).save(run)
     if run.load("clusters") is not None:  # it was chosen, and config.json may have it already
         config = replace(config, clusters=AUTO)
     epochs = config.opening().resolve(*dataset.x.shape).epochs
@@ -219,13 +211,7 @@ class Scores(keras.callbacks.Callback):
 
 
 def scored(model: keras.Model, rows: RunRows, path: Path, reporter: Silent) -> dict[str, float]:
-    """What the model says of each row trained on, and of all together.
-
-    Args:
-        model: as fitted.
-        rows: those of the run.
-        path: of the table of rows, under their ids, or their places among all that were loaded.
-        reporter: shows progress.
+    """Write what a fitted model says of each row, under its id or its place among all that were loaded.
 
     Returns:
         Mean terms of the bound, of a model that has one; ACC, NMI and ARI, where there are labels.
@@ -251,13 +237,7 @@ def means(model: keras.Model, x: Rows) -> dict[str, float]:
 def summarise(
     config: TrainConfig, dataset: Dataset, fitted: Fitted, found: dict[str, float], pretrained: int | None
 ) -> dict:
-    """What metrics.json holds.
-
-    Args:
-        config, dataset, fitted: of the run.
-        found: scores, where there are labels, and what `means` says of a model with a bound.
-        pretrained: epochs of the autoencoder that it began with, its own or one that it was lent.
-    """
+    """What metrics.json holds, of what `scored` found and the epochs of the autoencoder that the run began with."""
     trained = sum(row["phase"] == "fit" for row in fitted.history) or None
     return {
         "dataset": dataset.name,
