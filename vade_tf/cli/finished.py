@@ -73,7 +73,6 @@ def evaluate(argv: list[str] | None = None, prog: str = "vade-tf evaluate") -> i
 
 
 def _evaluate(options: argparse.Namespace, command: str) -> None:
-    """Evaluate the runs and print what was found; the command as typed is for the report."""
     paths = list(dict.fromkeys(folder for name in options.runs for folder in finished_runs(name)))
     several = len(paths) > 1
     out = Path(options.out or ("comparison" if several else paths[0]))
@@ -125,12 +124,10 @@ def predict(argv: list[str] | None = None, prog: str = "vade-tf predict") -> int
     parser.add_argument("--id", metavar="COLUMN", help="column that names the rows and takes the place of row")
     parser.add_argument("--out", metavar="FILE", default="-", help=".csv, .parquet or .h5ad (default: -, the screen)")
     modes = parser.add_mutually_exclusive_group()
-    for mode, text in (
-        ("encode", "the mean code of each row"),
-        ("score", "the log density of each row"),
-        ("impute", "the table that came in, its missing cells filled"),
-    ):
-        modes.add_argument(f"--{mode}", dest="mode", action="store_const", const=mode, help=text)
+    store: dict = {"dest": "mode", "action": "store_const"}
+    modes.add_argument("--encode", const="encode", help="the mean code of each row", **store)
+    modes.add_argument("--score", const="score", help="the log density of each row", **store)
+    modes.add_argument("--impute", const="impute", help="the table that came in, its missing cells filled", **store)
     parser.add_argument("--top", type=int, default=1, metavar="N", help="the N likeliest clusters of each row")
     share = "cluster -1 for rows as rare as this share of those trained on (default: as the run)"
     parser.add_argument("--outliers", type=float, metavar="SHARE", help=share)
@@ -147,7 +144,6 @@ def predict(argv: list[str] | None = None, prog: str = "vade-tf predict") -> int
 
 
 def _predict(options: argparse.Namespace) -> None:
-    """Read the rows, ask the model, and write or print the table."""
     out = None if options.out in SCREEN else _output_file(options)
     _check_data(options.data)
 
@@ -184,7 +180,6 @@ def _predict(options: argparse.Namespace) -> None:
 
 
 def _output_file(options: argparse.Namespace) -> Path:
-    """Where the table goes."""
     out = Path(options.out).resolve()  # a link is kept, and what it leads to is replaced
     if not out.parent.is_dir():
         raise InputError("out", "a file in an existing folder", str(out), f"make the folder {out.parent} first")

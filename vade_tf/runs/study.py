@@ -24,7 +24,7 @@ from vade_tf.errors import DivergedError, InputError
 from vade_tf.runs import train
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import SCORES, Run, load, read_json, table
-from vade_tf.runs.location import LOCK, PREFIXES, check_unused, held, kind_of
+from vade_tf.runs.location import LOCK, PREFIXES, check_unfinished, check_unused, held, kind_of
 from vade_tf.runs.rows import filled, load_rows, load_whole
 from vade_tf.storage import whole_path, write_whole
 from vade_tf.training.n_clusters import MIN_STRENGTH, prediction_strength
@@ -143,13 +143,11 @@ def resume_study(out: str | Path, *, reporter: Silent | None = None, export: boo
     """What a folder of `train_study` still lacks; Returns as there.
 
     Raises:
-        InputError: there is no study, its plan is damaged, or nothing is left to do.
+        InputError: its plan is damaged, or nothing is left to do.
     """
-    kind, out = kind_of(out), Path(out)
-    if kind is None:
-        raise InputError("resume", "a folder of several runs", str(out))
-    if (out / "summary.json").exists():
-        raise InputError("resume", "an unfinished study", f"{out}, in which nothing is left to do")
+    check_unfinished(out := Path(out))
+    kind = kind_of(out)
+    assert kind is not None  # `train.resume` is for a single run
     plan = read_json(out / f"{kind}.json", ("config", "values"))
     config, values = TrainConfig.of(plan["config"]), [int(value) for value in plan["values"]]
     begun = sorted(out.glob(f"{PREFIXES[kind]}*/config.json"))

@@ -119,7 +119,7 @@ def resume(
 
 
 def identity(rows: RunRows) -> dict:
-    """What data.json holds: see `Run.data`."""
+    """What data.json holds: what the rows and the hints of a run were, with checksums, and where they lay."""
     shape = rows.dataset.image_shape
     facts = {
         **rows.dataset.fingerprint,
