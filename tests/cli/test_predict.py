@@ -93,14 +93,16 @@ def test_a_table_into_a_file_and_to_the_screen(data, trained, tmp_path, capsys):
     probabilities = load(trained).predict(np.load(data / "new.npy"), verbose=0)
     assert len(np.unique(probabilities.argmax(axis=1))) > 1
     out = tmp_path / "clusters.csv"
-    out.write_text("of before")
+    (tmp_path / "real.csv").write_text("of before")
+    out.symlink_to("real.csv")  # which is kept
     assert main(["predict", str(trained), "--data", str(data / "new.npy"), "--out", str(out)]) == 0
     check(out.read_text(), probabilities)
-    assert [path.name for path in tmp_path.iterdir()] == ["clusters.csv"]
+    assert out.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clusters.csv", "real.csv"]
     shown = capsys.readouterr()
     *_, speed, place = shown.out.splitlines()
     assert re.fullmatch(r"1,210 rows in \S+ s, [\d,]+ rows a second", speed)
-    assert (place, shown.err) == (f"written: {out}", "")
+    assert (place, shown.err) == (f"written: {tmp_path / 'real.csv'}", "")
     for more in ([], ["--out", "-"]):
         assert main(["predict", str(trained), "--data", str(data / "new.npy"), *more]) == 0
         assert capsys.readouterr() == (out.read_text(), "")

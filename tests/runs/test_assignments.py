@@ -1,7 +1,5 @@
 """assignments.csv, and how tables are written: one row a row, in their order; what a model says of it, and its rank."""
 
-import os
-
 import keras
 import numpy as np
 import pandas
@@ -151,19 +149,6 @@ def test_the_code_of_a_system_without_a_bound_is_what_its_head_reads(rng):
     found = assignments.codes(Clustering("dec", head, scaling=keras.layers.Rescaling(2.0, 1.0, dtype="float32")))(x)
     assert list(found) == ["z0", "z1", "z2", "z3"]
     np.testing.assert_allclose(np.stack(list(found.values()), axis=1), 2 * x + 1, rtol=1e-5, atol=1e-6)
-
-
-def test_a_link_is_kept_and_a_pipe_is_written_to(tmp_path):
-    (tmp_path / "real.csv").write_text("of before")
-    (tmp_path / "link.csv").symlink_to("real.csv")
-    assignments.write((tmp_path / "link.csv").resolve(), [pandas.DataFrame({"a": [1]})])
-    assert (tmp_path / "link.csv").is_symlink()
-    assert (tmp_path / "real.csv").read_text() == "a\n1\n"
-    os.mkfifo(tmp_path / "pipe")
-    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    assignments.write(tmp_path / "pipe", [pandas.DataFrame({"a": [1]})])
-    assert os.read(reader, 9) == b"a\n1\n"
-    os.close(reader)
 
 
 def test_a_name_of_another_kind_is_refused(tmp_path):
