@@ -132,6 +132,7 @@ def test_a_mistake_is_one_line_and_no_file(data, trained, things, tabled, tmp_pa
         ([trained, "--data", new, "--out", new], "--out: "),
         ([trained, "--data", new, "--out", half / "metrics.csv"], "--out: "),
         ([trained, "--data", new, "--out", tmp_path / "x.csv.GZ"], "--out: expected a file ending in"),
+        ([trained, "--data", new, "--out", tmp_path / "x"], "--out: expected a file ending in"),
         ([tabled, "--data", new], "--data: "),
         ([trained, "--data", tmp_path / "nan.npy"], "--data: "),
         ([trained, "--data", new, "--impute"], "--impute: "),

@@ -7,7 +7,6 @@ import pyarrow.parquet
 import pytest
 
 from vade_tf.cli.main import main
-from vade_tf.errors import InputError
 from vade_tf.report import evaluation
 from vade_tf.runs import assignments
 from vade_tf.runs import train as training
@@ -149,14 +148,6 @@ def test_the_code_of_a_system_without_a_bound_is_what_its_head_reads(rng):
     found = assignments.codes(Clustering("dec", head, scaling=keras.layers.Rescaling(2.0, 1.0, dtype="float32")))(x)
     assert list(found) == ["z0", "z1", "z2", "z3"]
     np.testing.assert_allclose(np.stack(list(found.values()), axis=1), 2 * x + 1, rtol=1e-5, atol=1e-6)
-
-
-def test_a_name_of_another_kind_is_refused(tmp_path):
-    for name in ("o.tsv", "o.csv.gz", "o"):
-        with pytest.raises(InputError, match=r"^out: "):
-            assignments.check_ending(tmp_path / name)
-    for name in ("o.csv", "o.CSV", "o.parquet", "o.h5ad"):
-        assignments.check_ending(tmp_path / name)
 
 
 @pytest.mark.parametrize(

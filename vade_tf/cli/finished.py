@@ -46,6 +46,7 @@ writes models/vade/3, the layout TensorFlow Serving watches; docs/guide/serving.
 With --format onnx it is one file, models/vade/3.onnx. A version appears whole or not at all, none is ever overwritten.
 """
 SCREEN = ("-", "/dev/stdout")
+ENDINGS = (".csv", ".parquet", ".h5ad")  # of files that `predict` writes
 
 
 def _check_data(data: str | None) -> None:
@@ -154,8 +155,6 @@ def _predict(options: argparse.Namespace) -> None:
         from vade_tf.runs.folder import load_run
         from vade_tf.training.reporter import Silent
 
-    if out is not None:
-        assignments.check_ending(out)
     run, model = load_run(options.run)
     quiet = options.quiet or out is None or (out.exists() and not out.is_file())  # stdout may be behind a pipe
     reporter = Silent() if quiet else Terminal()
@@ -187,6 +186,9 @@ def _output_file(options: argparse.Namespace) -> Path:
         raise InputError("out", "another file than that of data", str(out))
     if out.name in TABLES and ((out.parent / "config.json").exists() or kind_of(out.parent)):
         raise InputError("out", "a file that is no part of a run", str(out))
+    special = out.exists() and not (out.is_file() or out.is_dir())  # a pipe, a device
+    if out.is_dir() or not (special or out.suffix.lower() in ENDINGS):
+        raise InputError("out", f"a file ending in {', '.join(ENDINGS)}", str(out))
     return out
 
 

@@ -15,13 +15,11 @@ import tensorflow as tf
 
 from vade_tf.data import pipeline
 from vade_tf.data.rows import Rows
-from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.storage import whole
 from vade_tf.systems.models import Clustering
 
 MAX_ROWS_TOGETHER = 4096  # the widest layer of the paper's network then takes 33 MB
-ENDINGS = (".csv", ".parquet", ".h5ad")  # of files that are written; `answers.annotated` writes the last
 Part = Callable[[tf.Tensor], dict]  # of rows [n, D] some columns
 
 
@@ -105,13 +103,6 @@ def beside(names: pandas.Series | pandas.Index, columns: Mapping) -> pandas.Data
     """A table: what its rows are called, then these columns; a name that one of them has becomes id."""
     first = names.name if names.name not in columns else "id"
     return pandas.DataFrame({first: names.array, **columns})  # NumPy has no whole number for a missing one
-
-
-def check_ending(path: Path) -> None:
-    """Raises InputError where a file of this name is of a kind that is not written."""
-    special = path.exists() and not (path.is_file() or path.is_dir())  # a pipe, a device
-    if path.is_dir() or not (special or path.suffix.lower() in ENDINGS):
-        raise InputError("out", f"a file ending in {', '.join(ENDINGS)}", str(path))
 
 
 def write(path: Path, blocks: Iterable[pandas.DataFrame]) -> None:
