@@ -74,7 +74,7 @@ class Study:
 
     @cached_property
     def dataset(self):
-        return load_rows(TrainConfig.create(**self.settings)).dataset
+        return load_rows(TrainConfig(**self.settings)).dataset
 
     @cached_property
     def rows(self) -> np.ndarray:
@@ -92,7 +92,7 @@ class Study:
         begun = frame.claim(folder, " ".join(f"{setting}={value}" for setting, value in given.items()))
         if not (folder / "metrics.json").exists():
             more = {"extra": [KeepCodes(folder, self.dataset.x[self.rows])], "export": False}
-            resume(folder, **more) if begun else train(TrainConfig.create(**given), folder, **more)
+            resume(folder, **more) if begun else train(TrainConfig(**given), folder, **more)
         return folder
 
     def history(self, name: str) -> list[dict]:

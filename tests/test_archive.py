@@ -84,14 +84,18 @@ ALTERED = {
 }
 
 
+def alter(file, change):
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in change(members).items():
+            archive.writestr(name, content)
+
+
 @pytest.mark.parametrize("change", ALTERED.values(), ids=ALTERED.keys())
 def test_what_was_altered_is_refused(change, fitted, tmp_path):
     fitted.save(tmp_path / "c.vade")
-    with zipfile.ZipFile(tmp_path / "c.vade") as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    with zipfile.ZipFile(tmp_path / "c.vade", "w") as archive:
-        for name, content in change(members).items():
-            archive.writestr(name, content)
+    alter(tmp_path / "c.vade", change)
     with pytest.raises(InputError, match=r"^path: expected a file that VaDEClusterer\.save wrote, got .*c\.vade"):
         VaDEClusterer.load(tmp_path / "c.vade")
 
@@ -99,11 +103,5 @@ def test_what_was_altered_is_refused(change, fitted, tmp_path):
 def test_parameters_that_a_version_does_not_know_are_left_out(fitted, tmp_path):
     """A file of an older version may have some."""
     fitted.save(tmp_path / "c.vade")
-    with zipfile.ZipFile(tmp_path / "c.vade") as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    values = json.loads(members["clusterer.json"])
-    members = about(parameters={**values["parameters"], "once": 1})(members)
-    with zipfile.ZipFile(tmp_path / "c.vade", "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
+    alter(tmp_path / "c.vade", about(parameters={**fitted.get_params(), "once": 1}))
     assert VaDEClusterer.load(tmp_path / "c.vade").get_params() == fitted.get_params()

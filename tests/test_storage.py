@@ -69,6 +69,6 @@ def test_only_what_a_writer_left_is_removed(tmp_path):
     left = ".0123456789abcdef.unfinished"
     own = {f"{left}.unfinished", ".notes.unfinished", left[1:], left.upper()}
     for name in (left, *own):
-        (tmp_path / name).touch()
+        (tmp_path / name).mkdir()
     remove_unfinished(tmp_path)
     assert {file.name for file in tmp_path.iterdir()} == own

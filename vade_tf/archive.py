@@ -64,9 +64,10 @@ def save(clusterer, path) -> None:
         "schema": None if clusterer.schema_ is None else clusterer.schema_.to_dict(),
         **{key: getattr(clusterer, attribute) for key, attribute in ATTRIBUTES.items()},
     }
-    found = {name: getattr(clusterer, name, None) for name in ARRAYS}
+    known: dict = {name: value for name in ARRAYS if (value := getattr(clusterer, name, None)) is not None}
+    if "feature_names_in_" in known:  # Python objects
+        known["feature_names_in_"] = known["feature_names_in_"].astype(str)
     arrays, content = io.BytesIO(), io.BytesIO()
-    known: dict = {name: _plain(value) for name, value in found.items() if value is not None}
     np.savez(arrays, **known)
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(content, "w") as archive:
         clusterer.model_.save(file := Path(folder) / "model.keras")  # Keras writes its files by name
@@ -119,11 +120,6 @@ def _made(kind: Any, file):
 def _as_json(value):
     """An array as a list, and a likelihood of the caller's as what makes it again."""
     return value.tolist() if hasattr(value, "tolist") else value.config()
-
-
-def _plain(array: np.ndarray) -> np.ndarray:
-    """An array without Python objects, which names of columns are."""
-    return array.astype(str) if array.dtype == object else array
 
 
 def _tuple(value):

@@ -44,7 +44,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("trained") / "run"
-    training.train(TrainConfig.create(data=str(data), **SMALL), out)
+    training.train(TrainConfig(data=str(data), **SMALL), out)
     return out
 
 

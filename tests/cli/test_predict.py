@@ -39,7 +39,7 @@ def data(tmp_path_factory):
 
 
 def trained_run(data, system, out):
-    config = TrainConfig.create(data=str(data / "rows.npz"), model=system, **SMALL)
+    config = TrainConfig(data=str(data / "rows.npz"), model=system, **SMALL)
     training.train(config, out, export=False)
     return out
 
@@ -69,7 +69,7 @@ def things(tmp_path_factory):
 def tabled(things, tmp_path_factory):
     """A run on train.csv."""
     out = tmp_path_factory.mktemp("tabled") / "run"
-    config = TrainConfig.create(data=str(things / "train.csv"), id="name", precision="float32", **SMALL)
+    config = TrainConfig(data=str(things / "train.csv"), id="name", precision="float32", **SMALL)
     training.train(config, out, export=False)
     return out
 
@@ -93,14 +93,16 @@ def test_a_table_into_a_file_and_to_the_screen(data, trained, tmp_path, capsys):
     probabilities = load(trained).predict(np.load(data / "new.npy"), verbose=0)
     assert len(np.unique(probabilities.argmax(axis=1))) > 1
     out = tmp_path / "clusters.csv"
-    out.write_text("of before")
+    (tmp_path / "real.csv").write_text("of before")
+    out.symlink_to("real.csv")  # which is kept
     assert main(["predict", str(trained), "--data", str(data / "new.npy"), "--out", str(out)]) == 0
     check(out.read_text(), probabilities)
-    assert [path.name for path in tmp_path.iterdir()] == ["clusters.csv"]
+    assert out.is_symlink()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["clusters.csv", "real.csv"]
     shown = capsys.readouterr()
     *_, speed, place = shown.out.splitlines()
     assert re.fullmatch(r"1,210 rows in \S+ s, [\d,]+ rows a second", speed)
-    assert (place, shown.err) == (f"written: {out}", "")
+    assert (place, shown.err) == (f"written: {tmp_path / 'real.csv'}", "")
     for more in ([], ["--out", "-"]):
         assert main(["predict", str(trained), "--data", str(data / "new.npy"), *more]) == 0
         assert capsys.readouterr() == (out.read_text(), "")
@@ -130,6 +132,7 @@ def test_a_mistake_is_one_line_and_no_file(data, trained, things, tabled, tmp_pa
         ([trained, "--data", new, "--out", new], "--out: "),
         ([trained, "--data", new, "--out", half / "metrics.csv"], "--out: "),
         ([trained, "--data", new, "--out", tmp_path / "x.csv.GZ"], "--out: expected a file ending in"),
+        ([trained, "--data", new, "--out", tmp_path / "x"], "--out: expected a file ending in"),
         ([tabled, "--data", new], "--data: "),
         ([trained, "--data", tmp_path / "nan.npy"], "--data: "),
         ([trained, "--data", new, "--impute"], "--impute: "),

@@ -6,8 +6,7 @@ import io
 import pytest
 from rich.table import Table
 
-from vade_tf.cli.terminal import Terminal
-from vade_tf.printing import Plain
+from vade_tf.cli.terminal import Plain, Terminal
 from vade_tf.training.reporter import PhaseLines
 
 METRICS = {

@@ -97,7 +97,7 @@ def test_a_missing_cell_is_filled_with_what_its_row_says(table):
 @pytest.mark.parametrize("system", [name for name in MODELS if name != "dec_da"])  # which is of images alone
 def test_every_system_takes_holes_and_its_run_gives_the_same_clusters_again(system, table, tmp_path, eager):
     table[0].iloc[:60].to_csv(tmp_path / "t.csv", index=False)
-    config = TrainConfig.create(data=str(tmp_path / "t.csv"), model=system, clusters=3, **SHORT)
+    config = TrainConfig(data=str(tmp_path / "t.csv"), model=system, clusters=3, **SHORT)
     training.train(config, tmp_path / "run", export=system == "vade")
     kept = pd.read_csv(tmp_path / "run" / "assignments.csv")
     from vade_tf.data.files import load_file

@@ -138,7 +138,7 @@ def test_where_mnist_cannot_be_had_the_bundled_digits_stand_in_unless_all_are_re
 
 def test_a_run_on_the_bundled_digits_stays_with_them_when_the_network_is_back(offline, tmp_path, halves, eager):
     small = {"pretrain_epochs": 1, "epochs": 1, "hidden": (16, 8), "init": "kmeans"}
-    training.train(TrainConfig.create(dataset="mnist", limit=60, **small), tmp_path / "run", export=False)
+    training.train(TrainConfig(dataset="mnist", limit=60, **small), tmp_path / "run", export=False)
     (tmp_path / "keras" / "datasets").mkdir(parents=True)
     (tmp_path / "keras" / "datasets" / "mnist.npz").write_bytes(npz_file(halves))
     dataset, trained_on, _ = load_rows(Run.open(tmp_path / "run"), load(tmp_path / "run"))

@@ -51,7 +51,7 @@ def run(frame, tmp_path_factory):
     """(folder of a run on the table, what was said)."""
     folder, heard = tmp_path_factory.mktemp("table"), Heard()
     frame.to_csv(folder / "t.csv", index=False)
-    config = TrainConfig.create(data=str(folder / "t.csv"), labels="group", **SMALL)
+    config = TrainConfig(data=str(folder / "t.csv"), labels="group", **SMALL)
     training.train(config, folder / "run", reporter=heard, export=False)
     return folder / "run", heard.said
 

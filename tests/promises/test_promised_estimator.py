@@ -8,9 +8,6 @@ import scipy.sparse
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.metrics import adjusted_rand_score
-from sklearn.model_selection import GridSearchCV, ShuffleSplit
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from vade_tf import VaDEClusterer
 
@@ -61,27 +58,12 @@ def test_samples_are_in_the_units_of_the_rows(fitted):
     np.testing.assert_array_equal(new, fitted.sample(40, cluster=2, random_state=0)[0])
 
 
-def test_a_saved_clusterer_says_the_same(fitted, rows, tmp_path):
-    fitted.save(tmp_path / "rows.vade")
-    loaded = VaDEClusterer.load(tmp_path / "rows.vade")
-    np.testing.assert_array_equal(loaded.predict_proba(rows[0]), fitted.predict_proba(rows[0]))
-    assert loaded.get_params() == fitted.get_params()
-
-
 def test_a_clone_with_the_same_seed_ends_alike(fitted, rows):
     again = clone(fitted)
     with pytest.raises(NotFittedError):
         again.predict(rows[0])
     np.testing.assert_array_equal(again.fit_predict(rows[0]), fitted.labels_)
     np.testing.assert_array_equal(again.predict_proba(rows[0]), fitted.predict_proba(rows[0]))
-
-
-def test_a_pipeline_in_a_grid_search(rows):
-    pipeline = make_pipeline(StandardScaler(), clusterer())
-    grid = {"vadeclusterer__n_clusters": [2, 3]}
-    search = GridSearchCV(pipeline, grid, cv=ShuffleSplit(1, random_state=0), error_score="raise").fit(rows[0])
-    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    assert search.best_estimator_.predict(rows[0]).shape == (300,)
 
 
 def test_a_table_with_empty_cells():
@@ -121,12 +103,3 @@ def test_hints_name_the_clusters(rows):
     x, y = rows
     hints = np.where(np.arange(300) < 60, (y + 1) % 3, -1)
     assert (clusterer(hints=hints).fit(x).labels_ == (y + 1) % 3).mean() > 0.9
-
-
-@pytest.mark.parametrize(
-    ("parameters", "named"),
-    [({"n_clusters": 301}, "n_clusters"), ({"recipe": "quick"}, "recipe"), ({"epochs": -1}, "epochs")],
-)
-def test_a_wrong_parameter_is_named(parameters, named, rows):
-    with pytest.raises(ValueError, match=named):
-        clusterer().set_params(**parameters).fit(rows[0])

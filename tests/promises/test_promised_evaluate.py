@@ -37,12 +37,3 @@ def test_numbers_for_a_program(finished):
     assert [each["rows"] for each in found["clusters"]] == sizes
     assert 0 <= found["calibration"]["ece"] <= 1
     assert sorted(finished.run.rglob("*")) == before
-
-
-def test_other_rows(finished, tmp_path):
-    """`--data` takes other rows."""
-    promised.table(60, seed=2).to_csv(tmp_path / "new.csv", index=False)
-    words = ["--data", tmp_path / "new.csv", "--labels", "kind", "--json", "--no-figures", "--quiet"]
-    found = json.loads(promised.done("evaluate.py", finished.run, *words))
-    assert found["n"] == 60
-    assert found["ari"] > 0.9

@@ -39,21 +39,6 @@ def test_new_rows_get_a_cluster(clusters):
     assert adjusted_rand_score(table["kind"], clusters["cluster"]) > 0.9
 
 
-def test_rows_of_the_training_get_their_own_cluster(finished, rows):
-    found, own = predict(finished, "--data", rows / "train.csv"), promised.assignments(finished.run)
-    assert found["cluster"].equals(own["cluster"])
-    np.testing.assert_allclose(found["confidence"], own["confidence"], atol=1e-3)
-
-
-@pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_file_is_written_whole(finished, new, clusters, tmp_path, kind):
-    out = tmp_path / f"out.{kind}"
-    promised.done("vade_tf", "predict", finished.run, "--data", new / "new.parquet", "--out", out)
-    found = pandas.read_csv(out) if kind == "csv" else pandas.read_parquet(out)
-    pandas.testing.assert_frame_equal(found, clusters, check_dtype=False, atol=1e-5)
-    assert list(tmp_path.iterdir()) == [out]
-
-
 def test_codes_and_densities_which_rank_unusual_rows(finished, new, tmp_path):
     rows = pandas.read_csv(new / "new.csv")
     rows.loc[40, ["length", "width", "weight"]] = [40.0, -40.0, 40.0]

@@ -56,8 +56,3 @@ def test_weights_and_assignments_are_those_of_an_undisturbed_run(runs):
     for one, two in zip(*(vade_tf.load(run).get_weights() for run in (undisturbed, resumed)), strict=True):
         np.testing.assert_array_equal(one, two)
     assert (undisturbed / "assignments.csv").read_bytes() == (resumed / "assignments.csv").read_bytes()
-
-
-def test_a_finished_run_is_not_resumed(runs):
-    ended = promised.command("train.py", "--resume", runs[1])
-    assert (ended.code, ended.err.count("\n")) == (2, 1)

@@ -89,8 +89,3 @@ def test_served_reads_it_in_python(models, answers, rows):
         served.predict(x), answers[1]["serving_default"]["probabilities"], atol=5e-3
     )  # bfloat16 networks
     assert served.sample([2, 0], seed=1).shape == (2, 6)
-
-
-def test_a_version_is_never_overwritten(models):
-    ended = promised.command("vade_tf", "export", models[1], "--to", models[2][2].parent, "--version", 3)
-    assert (ended.code, ended.err.count("\n")) == (2, 1)

@@ -1,7 +1,5 @@
 """assignments.csv, and how tables are written: one row a row, in their order; what a model says of it, and its rank."""
 
-import os
-
 import keras
 import numpy as np
 import pandas
@@ -9,7 +7,6 @@ import pyarrow.parquet
 import pytest
 
 from vade_tf.cli.main import main
-from vade_tf.errors import InputError
 from vade_tf.report import evaluation
 from vade_tf.runs import assignments
 from vade_tf.runs import train as training
@@ -38,7 +35,7 @@ def rows(tmp_path_factory):
 def partial(rows, tmp_path_factory, eager_file):
     """A run on some of these rows: fewer by a limit."""
     out = tmp_path_factory.mktemp("partial") / "run"
-    config = TrainConfig.create(data=str(rows), limit=80, **SMALL)
+    config = TrainConfig(data=str(rows), limit=80, **SMALL)
     training.train(config, out, export=False)
     return out, config
 
@@ -81,24 +78,20 @@ def test_the_ranks_order_the_rows_by_their_density(partial):
 
 
 def test_a_system_without_a_density_leaves_its_columns_out(rows, tmp_path):
-    config = TrainConfig.create(data=str(rows), model="kmeans", clusters=3)
+    config = TrainConfig(data=str(rows), model="kmeans", clusters=3)
     training.train(config, tmp_path / "run")
     found = pandas.read_csv(tmp_path / "run" / "assignments.csv")
     assert list(found) == ["row", "cluster", "confidence"]
     assert len(found) == 120
 
 
-def test_many_rows_come_in_blocks_that_join_without_a_seam(small_model, monkeypatch):
-    model, x = small_model(), np.random.default_rng(0).random((23, 12), "f4")
-    whole = pandas.concat(assignments.table(assignments.found(model, x)))
+def test_many_rows_are_read_in_blocks_that_join_without_a_seam(small_model, monkeypatch):
+    model, x, heard = small_model(), np.random.default_rng(0).random((23, 12), "f4"), []
+    whole = assignments.found(model, x, lambda done, text: None)
     monkeypatch.setattr(assignments, "MAX_ROWS_TOGETHER", 5)
-    heard = []
-    blocks = list(assignments.table(assignments.found(model, x, lambda done, text: heard.append(done))))
-    assert [len(block) for block in blocks] == [5, 5, 5, 5, 3]
-    assert heard == [1] * 5
-    joined = pandas.concat(blocks)
-    pandas.testing.assert_frame_equal(joined.reset_index(drop=True), whole.reset_index(drop=True), rtol=1e-4)
-    np.testing.assert_array_equal(joined["typicality_rank"], (-joined["log_density"]).rank(method="min"))
+    joined = assignments.found(model, x, lambda done, text: heard.append(done))
+    assert heard == [1] * assignments.blocks(x) == [1] * 5
+    pandas.testing.assert_frame_equal(joined, whole, rtol=1e-4)
 
 
 def blocks():
@@ -138,7 +131,7 @@ def test_texts_are_called_as_in_training(tmp_path, capsys, kind):
     table = pandas.DataFrame({"doc": [f"0{i}" for i in range(60)], "saying": texts})
     file = tmp_path / f"texts.{kind}"
     table.to_csv(file, index=False) if kind == "csv" else table.to_parquet(file)
-    config = TrainConfig.create(data=str(file), text="saying", id="doc", model="kmeans", **SMALL | {"clusters": 2})
+    config = TrainConfig(data=str(file), text="saying", id="doc", model="kmeans", **SMALL | {"clusters": 2})
     training.train(config, tmp_path / "run", export=False)
     capsys.readouterr()
     assert main(["predict", str(tmp_path / "run"), "--data", str(file)]) == 0
@@ -155,27 +148,6 @@ def test_the_code_of_a_system_without_a_bound_is_what_its_head_reads(rng):
     found = assignments.codes(Clustering("dec", head, scaling=keras.layers.Rescaling(2.0, 1.0, dtype="float32")))(x)
     assert list(found) == ["z0", "z1", "z2", "z3"]
     np.testing.assert_allclose(np.stack(list(found.values()), axis=1), 2 * x + 1, rtol=1e-5, atol=1e-6)
-
-
-def test_a_link_is_kept_and_a_pipe_is_written_to(tmp_path):
-    (tmp_path / "real.csv").write_text("of before")
-    (tmp_path / "link.csv").symlink_to("real.csv")
-    assignments.write((tmp_path / "link.csv").resolve(), [pandas.DataFrame({"a": [1]})])
-    assert (tmp_path / "link.csv").is_symlink()
-    assert (tmp_path / "real.csv").read_text() == "a\n1\n"
-    os.mkfifo(tmp_path / "pipe")
-    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
-    assignments.write(tmp_path / "pipe", [pandas.DataFrame({"a": [1]})])
-    assert os.read(reader, 9) == b"a\n1\n"
-    os.close(reader)
-
-
-def test_a_name_of_another_kind_is_refused(tmp_path):
-    for name in ("o.tsv", "o.csv.gz", "o"):
-        with pytest.raises(InputError, match=r"^out: "):
-            assignments.check_ending(tmp_path / name)
-    for name in ("o.csv", "o.CSV", "o.parquet", "o.h5ad"):
-        assignments.check_ending(tmp_path / name)
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,9 @@ def test_a_start_of_a_file_is_held_to_and_needed_no_more_once_it_is_kept(rng, tm
     np.save(tmp_path / "p.npy", P)
     given = {**small_fits.SMALL, "data": str(tmp_path / "x.npy"), "init": str(tmp_path / "p.npy")}
     with pytest.raises(KeyboardInterrupt):
-        train.train(TrainConfig.create(**given), tmp_path / "run", extra=[Stop()], export=False)
+        train.train(TrainConfig(**given), tmp_path / "run", extra=[Stop()], export=False)
     np.testing.assert_array_equal(Run.open(tmp_path / "run").load("start")["P"], P.astype("f2"))
-    whole = train.train(TrainConfig.create(**given), tmp_path / "whole", export=False)
+    whole = train.train(TrainConfig(**given), tmp_path / "whole", export=False)
     (tmp_path / "p.npy").unlink()
     again = train.resume(tmp_path / "run", export=False)
     assert again["start"] == whole["start"] == "the array given"

@@ -64,7 +64,7 @@ def test_labels_change_nothing_in_any_system(system, tmp_path):
     more = {"pretrain_epochs": 2} if system == "vade" else {}  # the autoencoder is the same in every system
     outcomes, results = {}, {}
     for name, path in files(tmp_path, np.arange(60) % 3, system).items():
-        config = TrainConfig.create(data=path, model=system, limit=50, **{**SMALL, **more})
+        config = TrainConfig(data=path, model=system, limit=50, **{**SMALL, **more})
         results[name] = training.train(config, tmp_path / name / "run", export=False)
         outcomes[name] = outcome(tmp_path / name / "run")
     for found in outcomes.values():
@@ -75,29 +75,17 @@ def test_labels_change_nothing_in_any_system(system, tmp_path):
 
 
 STUDIES = {
-    "seeds": (
-        lambda config, out: study.train_study("seeds", config, out, range(3), export=False),
-        "seed-*",
-        "selected",
-    ),
-    "restarts": (
-        lambda config, out: study.train_study("restarts", config, out, range(3), export=False),
-        "restart-*",
-        "selected",
-    ),
-    "clusters": (
-        lambda config, out: study.train_study("clusters", config, out, (2, 3), export=False),
-        "k-*",
-        "n_clusters",
-    ),
+    "seeds": (range(3), "seed-*", "selected"),
+    "restarts": (range(3), "restart-*", "selected"),
+    "clusters": ((2, 3), "k-*", "n_clusters"),
 }
 
 
 def studied(kind: str, path: str, out: Path) -> tuple[list[Path], int, list[dict]]:
     """The runs of a study of these rows, the number of the one it chose, and its table without scores."""
-    train, pattern, chosen = STUDIES[kind]
+    values, pattern, chosen = STUDIES[kind]
     more = {"epochs": 1, "clusters": 5, "init": "gmm", "model": "kmeans" if kind == "seeds" else "vade"}
-    train(TrainConfig.create(data=path, **{**SMALL, **more}), out)
+    study.train_study(kind, TrainConfig(data=path, **{**SMALL, **more}), out, values, export=False)
     with (out / f"{kind}.csv").open(newline="") as lines:
         table = [{name: row[name] for name in row if name not in SCORES} for row in csv.DictReader(lines)]
     choice = json.loads((out / "summary.json").read_text())[chosen]

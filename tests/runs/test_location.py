@@ -48,11 +48,11 @@ def test_a_reserved_folder_is_no_other_process_s_and_is_gone_if_nothing_came_of_
 
 
 def test_who_holds_a_folder_clears_what_a_kill_left_and_nobody_else_trains_there(tmp_path):
-    file = tmp_path / "checkpoints" / f".{'0' * 16}.unfinished"
-    file.parent.mkdir()
-    file.touch()
+    left = tmp_path / "checkpoints" / f".{'0' * 16}.unfinished"
+    left.mkdir(parents=True)
+    (left / "state.npz").touch()
     with held(tmp_path, "resume"):
-        assert not file.exists()
+        assert not left.exists()
         with pytest.raises(InputError, match=r"^resume: "), held(tmp_path, "resume"):
             pass
 

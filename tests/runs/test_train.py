@@ -8,9 +8,12 @@ import dataclasses
 import json
 
 import numpy as np
+import pandas
 import pytest
+import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from vade_tf import metrics
 from vade_tf.data import dataset, observations
@@ -30,7 +33,7 @@ def run(tmp_path):
     """A run that has just begun on X; its file holds other rows of that shape by now."""
     file = tmp_path / "x.npy"
     np.save(file, X)
-    config = TrainConfig.create(data=str(file), clusters=2, hidden=(8,), pretrain_epochs=1, epochs=1)
+    config = TrainConfig(data=str(file), clusters=2, hidden=(8,), pretrain_epochs=1, epochs=1)
     begun = Run.create(tmp_path / "run", config, training.identity(load_rows(config)))
     np.save(file, np.where(np.arange(20)[:, None] == 13, X + 1, X))
     return begun
@@ -46,7 +49,7 @@ def test_a_run_goes_on_with_its_own_hints_alone(tmp_path):
     data, hints = tmp_path / "x.npy", tmp_path / "hints.npy"
     np.save(data, X)
     np.save(hints, np.arange(20) % 2)
-    config = TrainConfig.create(
+    config = TrainConfig(
         data=str(data), hints=str(hints), clusters=2, hidden=(8,), pretrain_epochs=1, epochs=1, guide_epochs=1
     )
     run = Run.create(tmp_path / "run", config, training.identity(load_rows(config)))
@@ -133,7 +136,7 @@ def bars(tmp_path_factory):
 def whole(bars, tmp_path_factory, as_a_fresh_process):
     """A run that nobody disturbed."""
     out = tmp_path_factory.mktemp("whole") / "run"
-    training.train(TrainConfig.create(data=bars, **SMALL), out)
+    training.train(TrainConfig(data=bars, **SMALL), out)
     return out
 
 
@@ -172,3 +175,13 @@ def test_the_run_folder_holds_what_it_promises(bars, whole):
     assert (result["n"], result["n_features"], result["n_clusters"]) == (300, 64, 3)
     assert set(result["seconds"]) == {"pretrain", "init", "fit", "total"}
     assert result["elbo"] == pytest.approx(-result["distortion"] - result["rate_z"] - result["rate_c"], rel=1e-5)
+
+
+def test_every_column_of_the_history_is_a_curve_in_tensorboard(whole):
+    rows = pandas.read_csv(whole / "metrics.csv").query("phase == 'fit'").drop(columns=["phase", "seconds"])
+    shown = rows.dropna(axis=1).set_index("epoch")
+    events = EventAccumulator(str(whole / "tensorboard" / "fit")).Reload()
+    assert {"loss", "elbo", "acc", "gamma_entropy"} <= set(shown)
+    for name in shown:
+        curve = {event.step: tf.make_ndarray(event.tensor_proto) for event in events.Tensors(name)}
+        assert curve == pytest.approx(shown[name].to_dict(), rel=1e-5)

@@ -46,7 +46,7 @@ def data(tmp_path_factory):
 def vade_run(data, tmp_path_factory):
     """A VaDE run whose autoencoder the others start from."""
     out = tmp_path_factory.mktemp("vade") / "run"
-    training.train(TrainConfig.create(data=data, **SMALL), out, export=False)
+    training.train(TrainConfig(data=data, **SMALL), out, export=False)
     return out
 
 
@@ -56,7 +56,7 @@ def trained(data, vade_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("systems")
     for name in OTHERS:
         shared = {"pretrained": str(vade_run)} if systems.SYSTEMS[name].pretrains else {}
-        training.train(TrainConfig.create(data=data, model=name, **SMALL, **shared), folder / name)
+        training.train(TrainConfig(data=data, model=name, **SMALL, **shared), folder / name)
     return folder
 
 
@@ -115,7 +115,7 @@ def test_a_resumed_run_keeps_its_pretraining_and_ends_with_the_same_weights(
     monkeypatch.setattr(dec, "TOLERANCE", 0.0)
     monkeypatch.setattr("vade_tf.training.callbacks.SAVE_SECONDS", 0)
     settings = {**SMALL, "epochs": 6, "pretrained": str(vade_run)}
-    config = TrainConfig.create(data=data, model=name, **settings)
+    config = TrainConfig(data=data, model=name, **settings)
     training.train(config, tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         training.train(config, tmp_path / "run", extra=[Stop()])

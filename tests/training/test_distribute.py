@@ -267,8 +267,8 @@ def test_a_fit_is_the_same_on_one_device_on_two_and_on_two_machines_one_of_which
     assert rows[0] == rows[1]
     model, x = vade_tf.load(tmp_path / "whole"), np.load(images).reshape(120, 36)
     written = pandas.read_csv(tmp_path / "whole" / "assignments.csv")
-    expected = pandas.concat(assignments.table(assignments.found(model, x)))
-    pandas.testing.assert_frame_equal(written, expected.reset_index(drop=True), rtol=1e-4, check_dtype=False)
+    expected = assignments.found(model, x, lambda done, text: None)
+    pandas.testing.assert_frame_equal(written.drop(columns="row"), expected, rtol=1e-4, check_dtype=False)
     scored = Run.open(tmp_path / "whole").metrics
     for name, mean in results.means(model, x).items():
         if name in scored:

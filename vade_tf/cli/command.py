@@ -20,13 +20,7 @@ REPEAT_SECONDS = 1.0  # after which a stop that Python lost is raised again
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line.
-
-    Args:
-        prog: the program as typed, "train.py", "vade-tf train" or "python -m vade_tf train".
-        text: what it is for; the examples in it begin with "vade-tf" and are shown as this program is typed.
-        more: as for `argparse.ArgumentParser`.
-    """
+    """A parser whose errors are one line; examples of "vade-tf" in `text` are shown as the program `prog` is typed."""
 
     def __init__(self, prog: str, text: str | None, **more):
         text = (text or "").replace(f"vade-tf {prog.removesuffix('.py').rpartition(' ')[2]}", typed(prog))
@@ -61,10 +55,7 @@ def typed(prog: str, command: str | None = None) -> str:
 def execute(parser: Parser, work: Callable[[], None], resumable: Callable[[], str] = str) -> int:
     """Do the work of a command; what goes wrong, and each warning, is a line on stderr.
 
-    Args:
-        parser: of the command.
-        work: all that it does.
-        resumable: how to go on after the work was cut short; "" where nothing was begun.
+    `resumable` says how to go on after the work was cut short, or "" where nothing was begun.
 
     Returns:
         The exit code: 0; 2 where something given cannot be used; 1 where training diverged; 75 where another worker
@@ -93,11 +84,7 @@ def execute(parser: Parser, work: Callable[[], None], resumable: Callable[[], st
 
 
 class Stopped(KeyboardInterrupt):
-    """Ctrl-C was pressed, or a scheduler has sent SIGTERM.
-
-    Args:
-        number: of the signal.
-    """
+    """Ctrl-C was pressed, or a scheduler has sent SIGTERM."""
 
     def __init__(self, number: int):
         super().__init__(number)
@@ -106,13 +93,10 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the work inside by an exception, so that nothing half written is left.
+    """Ctrl-C and SIGTERM end the work inside by `Stopped`, so that nothing half written is left.
 
     Python drops an exception that is raised while C++ code or the callback of a weak reference runs. So it is raised
     again each second until the work has ended, and any other error after it counts as the stop.
-
-    Raises:
-        Stopped: a signal came.
     """
     came: list[int] = []
 
@@ -142,8 +126,7 @@ def stoppable() -> Iterator[None]:
 def leave(code: int) -> int:
     """The exit code of a command; one that was stopped half-way ends the process here.
 
-    TensorFlow's threads are still at work then: a process whose interpreter was taken down beneath them was once seen
-    to end with a SIGSEGV.
+    An interpreter taken down beneath TensorFlow's threads, which are still at work then, was seen to end in a SIGSEGV.
     """
     if code not in (0, 2):
         for stream in (sys.stdout, sys.stderr):

@@ -7,9 +7,10 @@ import shlex
 import sys
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
-from vade_tf.cli.command import Parser, execute, starting, typed
+from vade_tf.cli.command import Parser, execute, one_line, starting, typed
 from vade_tf.errors import InputError
 from vade_tf.runs.location import TABLES, finished_runs, kind_of
 
@@ -45,6 +46,7 @@ writes models/vade/3, the layout TensorFlow Serving watches; docs/guide/serving.
 With --format onnx it is one file, models/vade/3.onnx. A version appears whole or not at all, none is ever overwritten.
 """
 SCREEN = ("-", "/dev/stdout")
+ENDINGS = (".csv", ".parquet", ".h5ad")  # of files that `predict` writes
 
 
 def _check_data(data: str | None) -> None:
@@ -72,13 +74,10 @@ def evaluate(argv: list[str] | None = None, prog: str = "vade-tf evaluate") -> i
 
 
 def _evaluate(options: argparse.Namespace, command: str) -> None:
-    """Evaluate the runs and print what was found; the command as typed is for the report."""
     paths = list(dict.fromkeys(folder for name in options.runs for folder in finished_runs(name)))
     several = len(paths) > 1
     out = Path(options.out or ("comparison" if several else paths[0]))
     _check_data(options.data)
-
-    from vade_tf.printing import Plain
 
     with starting():
         from vade_tf.report import evaluation, page
@@ -88,12 +87,13 @@ def _evaluate(options: argparse.Namespace, command: str) -> None:
 
     where = {name: getattr(options, name) for name in ("data_dir", "data", "labels")}
     evaluated = {}
-    terminal = Plain(stderr=True, quiet=options.quiet)  # stdout stays clean for what is found
+
+    def say(text: str, subject: str = "") -> None:
+        if not options.quiet:
+            print(one_line(subject + text), file=sys.stderr, flush=True)  # stdout is for what is found alone
+
     for folder in paths:
-
-        def step(name: str, subject: str = f"{folder}: " if several else "") -> None:
-            terminal.print(subject + name, soft_wrap=True)
-
+        step = partial(say, subject=f"{folder}: " if several else "")
         evaluated[str(folder)] = evaluation.evaluate_run(folder, step=step, **where)
     results = {name: each.result for name, each in evaluated.items()}
     if len({(os.path.realpath(one["source"]), one["n_features"]) for one in results.values()}) > 1:
@@ -106,7 +106,7 @@ def _evaluate(options: argparse.Namespace, command: str) -> None:
         page.show(results[str(paths[0])])
     if options.no_figures:
         return
-    terminal.print("drawing figures")
+    say("drawing figures")
     out.mkdir(parents=True, exist_ok=True)
     first = evaluated[str(paths[0])]
     written = page.write_comparison(results, out) if several else page.write(first, out, command)
@@ -125,12 +125,10 @@ def predict(argv: list[str] | None = None, prog: str = "vade-tf predict") -> int
     parser.add_argument("--id", metavar="COLUMN", help="column that names the rows and takes the place of row")
     parser.add_argument("--out", metavar="FILE", default="-", help=".csv, .parquet or .h5ad (default: -, the screen)")
     modes = parser.add_mutually_exclusive_group()
-    for mode, text in (
-        ("encode", "the mean code of each row"),
-        ("score", "the log density of each row"),
-        ("impute", "the table that came in, its missing cells filled"),
-    ):
-        modes.add_argument(f"--{mode}", dest="mode", action="store_const", const=mode, help=text)
+    store: dict = {"dest": "mode", "action": "store_const"}
+    modes.add_argument("--encode", const="encode", help="the mean code of each row", **store)
+    modes.add_argument("--score", const="score", help="the log density of each row", **store)
+    modes.add_argument("--impute", const="impute", help="the table that came in, its missing cells filled", **store)
     parser.add_argument("--top", type=int, default=1, metavar="N", help="the N likeliest clusters of each row")
     share = "cluster -1 for rows as rare as this share of those trained on (default: as the run)"
     parser.add_argument("--outliers", type=float, metavar="SHARE", help=share)
@@ -147,7 +145,6 @@ def predict(argv: list[str] | None = None, prog: str = "vade-tf predict") -> int
 
 
 def _predict(options: argparse.Namespace) -> None:
-    """Read the rows, ask the model, and write or print the table."""
     out = None if options.out in SCREEN else _output_file(options)
     _check_data(options.data)
 
@@ -158,32 +155,30 @@ def _predict(options: argparse.Namespace) -> None:
         from vade_tf.runs.folder import load_run
         from vade_tf.training.reporter import Silent
 
-    if out is not None:
-        assignments.check_ending(out)
     run, model = load_run(options.run)
+    quiet = options.quiet or out is None or (out.exists() and not out.is_file())  # stdout may be behind a pipe
+    reporter = Silent() if quiet else Terminal()
     rows = (options.data, options.labels, options.id, options.mode or "")
     if out is not None and out.suffix.lower() == ".h5ad":
         if options.data is None or any(rows[1:]) or options.outliers or options.top > 1:
             raise InputError("out", "a .csv or .parquet beside other flags", f"{out}, which gets clusters and codes")
-        answer = answers.annotated(run, model, options.data)
+        answer = answers.annotated(run, model, options.data, reporter)
     elif options.sample is not None:
-        answer = answers.sampled(run, model, options.sample, options.cluster, options.seed or 0)
+        answer = answers.sampled(run, model, options.sample, options.cluster, options.seed or 0, reporter)
     else:
-        answer = answers.predicted(run, model, *rows, outliers=options.outliers, top=options.top)
+        answer = answers.predicted(run, model, *rows, reporter, options.outliers, options.top)
     if out is None:
-        assignments.show(answer.blocks(Silent().phase("predict", 0)))
+        assignments.write_csv(sys.stdout, answer.blocks)
         return
     begun = time.perf_counter()
-    quiet = options.quiet or (out.exists() and not out.is_file())  # stdout may be behind a pipe
-    with Silent() if quiet else Terminal() as reporter:
-        answer.write(out, answer.blocks(reporter.phase("predict", answer.parts)))
+    with reporter:
+        answer.write(out, answer.blocks)
     if not quiet:
         seconds = time.perf_counter() - begun
         print(f"{answer.n:,} rows in {seconds:.3g} s, {answer.n / seconds:,.0f} rows a second\nwritten: {out}")
 
 
 def _output_file(options: argparse.Namespace) -> Path:
-    """Where the table goes."""
     out = Path(options.out).resolve()  # a link is kept, and what it leads to is replaced
     if not out.parent.is_dir():
         raise InputError("out", "a file in an existing folder", str(out), f"make the folder {out.parent} first")
@@ -191,6 +186,9 @@ def _output_file(options: argparse.Namespace) -> Path:
         raise InputError("out", "another file than that of data", str(out))
     if out.name in TABLES and ((out.parent / "config.json").exists() or kind_of(out.parent)):
         raise InputError("out", "a file that is no part of a run", str(out))
+    special = out.exists() and not (out.is_file() or out.is_dir())  # a pipe, a device
+    if out.is_dir() or not (special or out.suffix.lower() in ENDINGS):
+        raise InputError("out", f"a file ending in {', '.join(ENDINGS)}", str(out))
     return out
 
 

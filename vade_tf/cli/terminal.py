@@ -6,11 +6,25 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from vade_tf.printing import Plain
+from vade_tf.errors import visible
 from vade_tf.training.reporter import PHASES, PhaseLines, Silent
 
 TERMS = ("distortion", "rate_z", "rate_w", "rate_c")
 SPREAD = ("mean", "std", "min", "max")
+
+
+class Plain(Console):
+    """A console for text as it is, wherever it comes from: what could steer the terminal is shown as an escape."""
+
+    def __init__(self, **where):
+        super().__init__(markup=False, emoji=False, **where)
+
+    def render_str(self, text: str, **more):
+        return super().render_str("\n".join(map(visible, text.split("\n"))), **more)
+
+    def on_broken_pipe(self):  # which would end the process
+        self.quiet = True
+        raise BrokenPipeError
 
 
 class Terminal(Silent):

@@ -21,21 +21,18 @@ from pathlib import Path
 from vade_tf.cli.command import Parser, execute, starting, typed
 from vade_tf.errors import DivergedError, InputError, whole_number
 from vade_tf.runs.config import MAX_RUNS, TrainConfig, cluster_counts
-from vade_tf.runs.location import PREFIXES, check_single, check_unfinished, check_unused, kind_of, reserved
+from vade_tf.runs.location import PREFIXES, check_single, check_unfinished, check_unused, is_finished, kind_of, reserved
 from vade_tf.training.settings import AUTO, RECIPES, Settings
 
-PLACE = ("out", "resume", "seeds", "restarts", "no_export", "quiet", "help_all")  # flags that are no setting
-LIKELIHOODS = ("auto", "bernoulli", "gaussian", "counts", "zinb")  # those that need no program of one's own
+SPECIAL: dict[str, dict] = {  # flags that are no setting's type
+    "clusters": {"type": str, "metavar": "K"},
+    "likelihood": {"choices": ("auto", "bernoulli", "gaussian", "counts", "zinb")},  # no program of one's own
+}
 TRAINING = {field.name for field in dataclasses.fields(Settings)} | {"model", "pretrained"}  # the others are of rows
 
 
 def build_parser(prog: str, everything: bool = False) -> Parser:
-    """The flags: one for each field of TrainConfig, and those that say where and how to run.
-
-    Args:
-        prog: the program as typed.
-        everything: whether the help shows the settings for experts, too.
-    """
+    """The flags: one for each field of TrainConfig, and where and how to run; `everything` shows those for experts."""
     parser = Parser(prog, __doc__)
     parser.usage = "%(prog)s [--dataset NAME | --data FILE --clusters K] [option ...]"
     rows, training = parser.add_argument_group("rows"), parser.add_argument_group("model and training")
@@ -50,10 +47,7 @@ def build_parser(prog: str, everything: bool = False) -> Parser:
             options["type"], options["metavar"] = value_type(kinds[field.name])
             choices = "|".join(field.metadata.get("choices", ()))
             options["metavar"] = choices if 0 < len(choices) < 10 else options["metavar"]
-        if field.name == "clusters":
-            options |= {"type": str, "metavar": "K"}
-        if field.name == "likelihood":
-            options |= {"choices": LIKELIHOODS}
+        options |= SPECIAL.get(field.name, {})
         group = training if field.name in TRAINING else rows
         group.add_argument(f"--{field.name.replace('_', '-')}", **options)
     where = parser.add_argument_group("where and how to run")
@@ -94,8 +88,9 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf train") -> int:
         build_parser(prog, everything=True).print_help()
         return 0
     parser = build_parser(prog)
-    settings = vars(parser.parse_args(argv))
-    options = argparse.Namespace(**{name: settings.pop(name) for name in PLACE})
+    options = parser.parse_args(argv)
+    names = {each.name for each in dataclasses.fields(TrainConfig)}
+    settings = {name: value for name, value in vars(options).items() if name in names}
     begun: list[Path] = []
     return execute(
         parser, lambda: run(settings, options, prog, begun), lambda: resumable(begun[0], prog) if begun else ""
@@ -104,7 +99,7 @@ def main(argv: list[str] | None = None, prog: str = "vade-tf train") -> int:
 
 def resumable(folder: Path, prog: str) -> str:
     """How to go on after the work on a folder was cut short; "" where there is nothing to continue."""
-    if (folder / ("summary.json" if kind_of(folder) else "metrics.json")).exists():
+    if is_finished(folder):
         return f"{folder} is finished"
     if kind_of(folder) or (folder / "config.json").exists():
         return f"{typed(prog)} --resume {shlex.quote(str(folder))} continues it"
@@ -119,10 +114,8 @@ def run(settings: dict, options: argparse.Namespace, prog: str, begun: list[Path
         if settings or options.out or options.seeds > 1 or options.restarts > 1:
             raise InputError("resume", "no other settings than those of the run folder", "some", "leave them out")
         begun.append(folder := Path(options.resume))
-        kind = kind_of(folder)
-        if kind is None:
-            check_unfinished(folder)
-        _work(prog, options, kind, folder)
+        check_unfinished(folder)
+        _work(prog, options, kind_of(folder), folder)
         return
     config, kind, values = plan(settings, options)
     _check_paths(config, options.out)
@@ -138,7 +131,7 @@ def plan(settings: dict, options: argparse.Namespace) -> tuple[TrainConfig, str 
     """What to train: the configuration, the kind of study if it is several runs, and the values of what varies."""
     text = settings.get("clusters", AUTO)
     counts = range(0) if text == AUTO else cluster_counts(text)
-    config = TrainConfig.create(**settings | ({"clusters": counts[0]} if counts else {}))
+    config = TrainConfig(**settings | ({"clusters": counts[0]} if counts else {}))
     seeds = range(config.seed, config.seed + options.seeds)
     several = {"clusters": counts, "seeds": seeds, "restarts": range(options.restarts)}
     kinds = [kind for kind, values in several.items() if len(values) > 1]

@@ -12,7 +12,7 @@ import pandas
 
 from vade_tf import __version__
 from vade_tf.contrast import FOLD
-from vade_tf.printing import Plain
+from vade_tf.errors import visible
 from vade_tf.report.evaluation import Evaluation
 from vade_tf.runs.train import version
 from vade_tf.storage import write_whole
@@ -91,7 +91,7 @@ def show_comparison(results: dict[str, dict]) -> None:
 def _print(*parts: str | pandas.DataFrame) -> None:
     for part in parts:
         text = part if isinstance(part, str) else part.to_string(index=False)
-        Plain().print(text, highlight=False, soft_wrap=True)
+        print("\n".join(map(visible, text.split("\n"))))
 
 
 def write(evaluated: Evaluation, out: Path, command: str) -> Path:

@@ -4,8 +4,8 @@ And AnnData in and out: what it says of the cells of an .h5ad file, written back
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -19,27 +19,19 @@ from vade_tf.data.schema import Schema, filled
 from vade_tf.errors import InputError, outlier_share, warn_units, whole_number
 from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments, incoming
-from vade_tf.runs.assignments import MAX_ROWS_TOGETHER, Advance, beside, block_size, compiled
+from vade_tf.runs.assignments import MAX_ROWS_TOGETHER, Part, beside, compiled
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import generator
 from vade_tf.storage import whole_path
 from vade_tf.training.posterior import outlier_limits
+from vade_tf.training.reporter import Silent
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A table that is made as it is read.
-
-    Attributes:
-        n: number of its rows.
-        parts: number of its blocks.
-        blocks: given what hears of each block, the blocks.
-        write: writes the blocks into a file.
-    """
+class Answer(NamedTuple):
+    """A table of n rows that is made as it is read: its blocks, and what writes them into a file."""
 
     n: int
-    parts: int
-    blocks: Callable[[Advance], Iterator[pandas.DataFrame]]
+    blocks: Iterator[pandas.DataFrame]
     write: Callable[[Path, Iterable[pandas.DataFrame]], None] = assignments.write
 
 
@@ -49,18 +41,18 @@ def predicted(
     data: str,
     labels: str | None,
     id: str | None,
-    mode: str = "",
-    *,
+    mode: str,
+    reporter: Silent,
     outliers: float | None = None,
     top: int = 1,
 ) -> Answer:
     """What a model says of each row of a file, after what the row is called; or the table with its holes filled.
 
     Args:
-        run, model: finished, and its model.
-        data, labels, id: see `incoming.opened`.
+        run, model, data, labels, id: see `incoming.opened`.
         mode: "": cluster and confidence; "encode": the mean code; "score": the log density; "impute": the table that
             came in, each missing cell filled with the mean of p(x | z = mean code), in its column's units.
+        reporter: shows progress as the blocks are read.
         outliers: share of the rows trained on; rows that are as rare as these get the cluster -1. Default: the run's.
         top: how many of the likeliest clusters are given, with their probabilities.
 
@@ -71,29 +63,35 @@ def predicted(
         _check_density(run, model, mode)
     if mode == "encode" and not assignments.has_code(model):
         raise InputError(mode, "a run with a code", f"one of {run.config.model}")
-    if mode == "impute" and not isinstance(run.schema, Schema):
+    schema = run.schema
+    if mode == "impute" and not isinstance(schema, Schema):
         raise InputError(mode, "a run on a table", f"{run.path}, whose rows have no missing cells")
     whole_number(top, "top", 1, run.metrics["n_clusters"])
     rows = incoming.opened(run, model, data, labels, id, mode == "impute")
     if mode == "impute":
         if rows.table is None:
             raise InputError(mode, "a table, or a .npy file of its columns", data)
-        return Answer(
-            len(rows.x), assignments.blocks(rows.x), lambda advance: imputed(run.schema, model, rows, advance)
-        )
-    part = {
-        "encode": lambda: assignments.codes(model),
-        "score": lambda: assignments.density(model),
-        "": lambda: assignments.likeliest(model, top, limits(run, model, outliers)),
-    }[mode]()
+        assert isinstance(schema, Schema)
+        means = _asked(rows, model, [lambda x: {"mean": model.decode(model.encode(x)[0])}], reporter)
+        full = (filled(table, schema, model.unscale(columns["mean"])) for _, table, columns in means)
+        return Answer(len(rows.x), full)
+    if mode == "encode":
+        part = assignments.codes(model)
+    elif mode == "score":
+        part = assignments.density(model)
+    else:
+        part = assignments.likeliest(model, top, limits(run, model, outliers))
+    answers = _asked(rows, model, [part], reporter)
+    return Answer(len(rows.x), (beside(names, columns) for names, _, columns in answers))
 
-    def blocks(advance: Advance) -> Iterator[pandas.DataFrame]:
-        ask = compiled([part], model.n_features, rows.x.dtype)
-        for names, x, _ in rows.blocks(block_size(rows.x)):
-            yield beside(names, ask(x))
-            advance(1, "")
 
-    return Answer(len(rows.x), assignments.blocks(rows.x), blocks)
+def _asked(rows: incoming.Incoming, model: keras.Model, parts: list[Part], reporter: Silent) -> Iterator[tuple]:
+    """Of each block of rows what they are called, the table they were or None, and the columns of the parts."""
+    ask = compiled(parts, model.n_features, rows.x.dtype)
+    advance = reporter.phase("predict", assignments.blocks(rows.x))
+    for names, x, table in rows.blocks():
+        yield names, table, ask(x)
+        advance(1, "")
 
 
 def _check_density(run: Run, model: keras.Model, argument: str) -> None:
@@ -102,14 +100,10 @@ def _check_density(run: Run, model: keras.Model, argument: str) -> None:
 
 
 def limits(run: Run, model: keras.Model, outliers: float | None) -> np.ndarray | None:
-    """The log densities, nats [K], below which a row is an outlier, by the rows trained on; None: no row is.
-
-    Args:
-        run, model: finished, and its model.
-        outliers: the share; default that of the run.
+    """The log densities, nats [K], below which a row is as rare as this share of those trained on; None: no row is.
 
     Raises:
-        InputError: no share, one below that of the run, or a system without a density.
+        InputError: no share, one below that of the run, which is the default, or a system without a density.
     """
     own = run.config.outliers
     share = own if outliers is None else outlier_share(outliers, "outliers")
@@ -122,23 +116,10 @@ def limits(run: Run, model: keras.Model, outliers: float | None) -> np.ndarray |
     return outlier_limits(rows["cluster"].to_numpy(), rows["log_density"].to_numpy(), share, model.prior.n_components)
 
 
-def imputed(schema, model: VaDE, rows: incoming.Incoming, advance: Advance) -> Iterator[pandas.DataFrame]:
-    """Blocks of the table of these rows, its missing cells filled."""
-    ask = compiled([lambda x: {"mean": model.decode(model.encode(x)[0])}], model.n_features, rows.x.dtype)
-    for _, x, table in rows.blocks(block_size(rows.x)):
-        assert table is not None
-        yield filled(table, schema, model.unscale(ask(x)["mean"]))
-        advance(1, "")
-
-
-def sampled(run: Run, model: keras.Model, n: int, cluster: int | None = None, seed: int = 0) -> Answer:
+def sampled(run: Run, model: keras.Model, n: int, cluster: int | None, seed: int, reporter: Silent) -> Answer:
     """New rows in the units and names of those trained on: a cluster by its weight, a code of it, the mean of p(x|z).
 
-    Args:
-        run, model: finished, and its model.
-        n: how many rows.
-        cluster: of this one only; default any.
-        seed: same seed, same rows.
+    Of one cluster, or by default of any; same seed, same rows.
 
     Raises:
         InputError: the system has no density, there is no such cluster, or a number is out of range.
@@ -150,7 +131,8 @@ def sampled(run: Run, model: keras.Model, n: int, cluster: int | None = None, se
         whole_number(cluster, "cluster", 0, model.prior.n_components - 1)
     schema, pi = run.schema, np.exp(model.prior.parameters[0].numpy().astype(np.float64))
 
-    def blocks(advance: Advance) -> Iterator[pandas.DataFrame]:
+    def blocks() -> Iterator[pandas.DataFrame]:
+        advance = reporter.phase("predict", -(-n // MAX_ROWS_TOGETHER))
         for number, start in enumerate(range(0, n, MAX_ROWS_TOGETHER)):
             random, size = generator(seed, number), min(MAX_ROWS_TOGETHER, n - start)
             chosen = random.choice(len(pi), size, p=pi / pi.sum()) if cluster is None else np.full(size, cluster)
@@ -159,22 +141,20 @@ def sampled(run: Run, model: keras.Model, n: int, cluster: int | None = None, se
             yield schema.decode(x) if isinstance(schema, Schema) else pandas.DataFrame(x, columns=names)
             advance(1, "")
 
-    return Answer(n, -(-n // MAX_ROWS_TOGETHER), blocks)
+    return Answer(n, blocks())
 
 
-def annotated(run: Run, model: keras.Model, data: str) -> Answer:
+def annotated(run: Run, model: keras.Model, data: str, reporter: Silent) -> Answer:
     """The clusters of the cells of a file, which are written as its AnnData with three things added.
 
     obs["vade_cluster"] is a category of texts, as scanpy colours by; obs["vade_confidence"] is its probability;
     obsm["X_vade"] is the mean code, float32 [cells, latent], of a system that has one. All else stays as it is in the
     file; what had these names is replaced.
 
-    Args:
-        run, model: finished, and its model.
-        data: an .h5ad file; its genes are found by their names.
+    Genes are found by their names.
 
     Raises:
-        InputError: the file cannot be read, or does not fit the model.
+        InputError: the file is no .h5ad, cannot be read, or does not fit the model.
     """
     file, kind = locate(data)
     if kind != cell_files.ENDING:
@@ -189,14 +169,8 @@ def annotated(run: Run, model: keras.Model, data: str) -> Answer:
     names = [str(c) for c in range(run.metrics["n_clusters"])]
     parts = [assignments.likeliest(model), *([assignments.codes(model)] if assignments.has_code(model) else [])]
 
-    def blocks(advance: Advance) -> Iterator[pandas.DataFrame]:
-        ask = compiled(parts, model.n_features, x.dtype)
-        for start in range(0, len(x), block_size(x)):
-            yield pandas.DataFrame(ask(np.asarray(x[start : start + block_size(x)])))
-            advance(1, "")
-
-    def write(path: Path, found: Iterable[pandas.DataFrame]) -> None:
-        table = pandas.concat(found)
+    def write(path: Path, blocks: Iterable[pandas.DataFrame]) -> None:
+        table = pandas.concat(blocks)
         cells.obs["vade_cluster"] = pandas.Categorical.from_codes(table.pop("cluster"), names)
         cells.obs["vade_confidence"] = table.pop("confidence").to_numpy()
         if not table.empty:
@@ -205,4 +179,5 @@ def annotated(run: Run, model: keras.Model, data: str) -> Answer:
         with whole_path(path) as temporary:
             cells.write_h5ad(temporary)
 
-    return Answer(len(x), assignments.blocks(x), blocks, write)
+    answers = _asked(incoming.Incoming(x), model, parts, reporter)
+    return Answer(len(x), (pandas.DataFrame(columns) for *_, columns in answers), write)

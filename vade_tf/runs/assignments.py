@@ -1,12 +1,10 @@
-"""What a fitted model says of each row, as blocks of a table: cluster and confidence, log density, code.
+"""What a fitted model says of each row: cluster and confidence, log density, code; and tables as files.
 
 A function of a block is compiled once and rows are read block by block: a file of any length takes the memory of one.
-The blocks are written into a .csv or .parquet file that is whole or not there.
 """
 
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -17,26 +15,17 @@ import tensorflow as tf
 
 from vade_tf.data import pipeline
 from vade_tf.data.rows import Rows
-from vade_tf.errors import InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.storage import whole
 from vade_tf.systems.models import Clustering
-from vade_tf.training.posterior import outlier_limits
 
 MAX_ROWS_TOGETHER = 4096  # the widest layer of the paper's network then takes 33 MB
-ENDINGS = (".csv", ".parquet", ".h5ad")  # of files that are written; `answers.annotated` writes the last
-Advance = Callable[[int, str], None]
 Part = Callable[[tf.Tensor], dict]  # of rows [n, D] some columns
 
 
-def block_size(x) -> int:
-    """How many of these rows [n, D] the model reads at a time."""
-    return pipeline.together(x, MAX_ROWS_TOGETHER)
-
-
 def blocks(x) -> int:
-    """How many times that is."""
-    return pipeline.steps_per_epoch(len(x), block_size(x))
+    """In how many blocks a model reads rows [n, D]."""
+    return pipeline.steps_per_epoch(len(x), pipeline.together(x, MAX_ROWS_TOGETHER))
 
 
 def likeliest(model: keras.Model, top: int = 1, limits: np.ndarray | None = None) -> Part:
@@ -45,7 +34,7 @@ def likeliest(model: keras.Model, top: int = 1, limits: np.ndarray | None = None
     Args:
         model: any system; a VaDE where there are limits.
         top: how many clusters, at most K: cluster_2, confidence_2, ... as well.
-        limits: log density of each cluster below which a row is an outlier, nats [K], and gets the cluster -1; or None.
+        limits: see `answers.limits`; a row below that of its cluster gets the cluster -1.
     """
 
     def of_block(rows):
@@ -83,13 +72,7 @@ def codes(model: keras.Model) -> Part:
 
 
 def compiled(parts: list[Part], width: int, dtype: np.dtype) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    """A function of blocks of raw rows [any number, D], compiled once, that gives the columns of all parts.
-
-    Args:
-        parts: functions as `likeliest` makes them.
-        width: D.
-        dtype: of the rows.
-    """
+    """A function of blocks of raw rows [any number, width], compiled once, that gives the columns of all parts."""
 
     def together(rows):
         return {name: values for part in parts for name, values in part(rows).items()}
@@ -98,96 +81,47 @@ def compiled(parts: list[Part], width: int, dtype: np.dtype) -> Callable[[np.nda
     return lambda block: {name: values.numpy() for name, values in graph(block).items()}
 
 
-def found(model: keras.Model, x: Rows, advance: Advance = lambda done, text: None) -> list[dict[str, np.ndarray]]:
-    """What a model says of each block of rows [n, D]: the columns of `table` that a row has by itself.
+def found(model: keras.Model, x: Rows, advance: Callable[[int, str], None]) -> pandas.DataFrame:
+    """What a model says of raw rows [n, D]: cluster and confidence; of a VaDE also log_density and typicality_rank.
 
-    advance: hears of each block, as `phase` of a reporter returns it.
+    Rank 1 is the row with the highest log density, n the most unusual one; rows of equal density share the lower rank.
+    `advance` hears of each block, as `phase` of a reporter returns it.
     """
     parts = [likeliest(model), *([density(model)] if isinstance(model, VaDE) else [])]
-    ask, size, blocks = compiled(parts, model.n_features, x.dtype), block_size(x), []
-    for start in range(0, len(x), size):
-        blocks.append(ask(np.asarray(x[start : start + size])))
+    ask, answers = compiled(parts, model.n_features, x.dtype), []
+    for rows in pipeline.blocks(x, MAX_ROWS_TOGETHER):
+        answers.append(ask(rows))
         advance(1, "")
-    return blocks
+    table = pandas.DataFrame({name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]})
+    if "log_density" in table:
+        ranks = table["log_density"].rank(method="min", ascending=False, na_option="top")
+        table["typicality_rank"] = ranks.astype(int)
+    return table
 
 
-def mark_outliers(blocks: list[dict[str, np.ndarray]], share: float, n_clusters: int) -> None:
-    """Give that share of the rows in blocks of `found` the cluster -1, in place (`posterior.outlier_limits`)."""
-    groups, density = (np.concatenate([block[name] for block in blocks]) for name in ("cluster", "log_density"))
-    limits = outlier_limits(groups, density, share, n_clusters)
-    for block in blocks:
-        block["cluster"] = np.where(block["log_density"] < limits[block["cluster"]], -1, block["cluster"])
-
-
-def table(
-    blocks: list[dict[str, np.ndarray]], names: pandas.Series | pandas.Index | None = None
-) -> Iterator[pandas.DataFrame]:
-    """The table that a run leaves of its rows, in blocks.
-
-    Args:
-        blocks: of `found`.
-        names: the first column, [n], with its name; default `row`: 0, 1, ...
-
-    Yields:
-        DataFrames of names, cluster, confidence; of a VaDE also log_density and typicality_rank: 1 is the row with the
-        highest log density, n the most unusual one, and rows of equal density share the lower rank.
-    """
-    names, start = numbered(range(sum(len(block["cluster"]) for block in blocks))) if names is None else names, 0
-    densities = [block["log_density"] for block in blocks if "log_density" in block]
-    ascending = np.sort(np.concatenate(densities)) if densities else None
-    for columns in blocks:
-        if ascending is not None:
-            lower = np.searchsorted(ascending, columns["log_density"], side="right")
-            columns = {**columns, "typicality_rank": 1 + len(ascending) - lower}
-        stop = start + len(columns["cluster"])
-        yield beside(names[start:stop], columns)
-        start = stop
-
-
-def numbered(rows: Sequence[int] | np.ndarray) -> pandas.Index:
-    """Row numbers as the first column of a table; a range stays one."""
-    return pandas.Index(rows, name="row")
-
-
-def beside(names: pandas.Series | pandas.Index, columns: dict[str, np.ndarray]) -> pandas.DataFrame:
-    """A block of a table: what its rows are called, then what was found; a name that is taken becomes id."""
+def beside(names: pandas.Series | pandas.Index, columns: Mapping) -> pandas.DataFrame:
+    """A table: what its rows are called, then these columns; a name that one of them has becomes id."""
     first = names.name if names.name not in columns else "id"
     return pandas.DataFrame({first: names.array, **columns})  # NumPy has no whole number for a missing one
 
 
-def check_ending(path: Path) -> None:
-    """Raises InputError where a file of this name is of a kind that is not written."""
-    special = path.exists() and not (path.is_file() or path.is_dir())  # a pipe, a device
-    if path.is_dir() or not (special or path.suffix.lower() in ENDINGS):
-        raise InputError("out", f"a file ending in {', '.join(ENDINGS)}", str(path))
-
-
 def write(path: Path, blocks: Iterable[pandas.DataFrame]) -> None:
-    """Write the blocks of a table into one file; what it held before stays until it is complete.
+    """Write the blocks of a table into a .parquet or, by any other name, .csv file, which is whole or as before.
 
-    Args:
-        path: the file, .parquet or, by any other name, .csv with a header; a device or a pipe is written to.
-        blocks: rows with the same columns, in their order; read as they are written.
+    A device or a pipe is written to.
     """
-    stream: AbstractContextManager[IO[bytes]] = whole(path)
-    if path.exists() and not path.is_file():
-        stream = path.open("wb")
-    with stream as file:
+    special = path.exists() and not path.is_file()
+    with path.open("wb") if special else whole(path) as file:
         if path.suffix.lower() == ".parquet":
             _write_parquet(file, blocks)
         else:
-            file.writelines(text.encode() for text in lines(blocks))
+            write_csv(file, blocks)
 
 
-def show(blocks: Iterable[pandas.DataFrame]) -> None:
-    """Write a table to stdout, as .csv."""
-    sys.stdout.writelines(lines(blocks))
-
-
-def lines(blocks: Iterable[pandas.DataFrame]) -> Iterator[str]:
-    """A table as .csv, a text for each block; numbers in the fewest digits that give them back."""
+def write_csv(file: IO, blocks: Iterable[pandas.DataFrame]) -> None:
+    """Write the blocks of a table into a stream; numbers in the fewest digits that give them back."""
     for number, block in enumerate(blocks):
-        yield block.to_csv(index=False, header=number == 0, lineterminator="\n")
+        block.to_csv(file, index=False, header=number == 0, lineterminator="\n")
 
 
 def _write_parquet(file: IO[bytes], blocks: Iterable[pandas.DataFrame]) -> None:

@@ -5,6 +5,7 @@ The command line's flags are made from these fields, and the whole of it is writ
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from vade_tf.data.named import DATASETS
 from vade_tf.errors import InputError, outlier_share
@@ -13,6 +14,11 @@ from vade_tf.training.settings import AUTO, METHODS, NARROW, RECIPES, Resolved, 
 
 MAX_RUNS = 1000  # of a study
 MODELS = ("vade", *SYSTEMS)
+
+
+def of_file(text: str, **more) -> Any:
+    """A setting that goes with a file of the user's own; default None."""
+    return option(None, text, of_files=True, **more)
 
 
 @dataclass(frozen=True)
@@ -30,87 +36,53 @@ class TrainConfig(Settings):
     data: str | None = option(
         None, "own rows instead: a table, an array, texts, cells or a folder of images", path=True
     )
-    data_dir: str | None = option(
-        None, "folder that holds the named data set's files; else caches and download", path=True, expert=True
+    data_dir: str | None = expert(
+        None, "folder that holds the named data set's files; else caches and download", path=True
     )
-    labels: str | None = option(
-        None, "labels for scoring: a column, an .npz array, a .npy file, or folders (of images)", of_files=True
+    labels: str | None = of_file("labels for scoring: a column, an .npz array, a .npy file, or folders (of images)")
+    columns: str | None = of_file("columns of a table to use, as in age,height (all)")
+    drop: str | None = of_file("columns of a table to leave out")
+    id: str | None = of_file("column of a table that names the rows")
+    text: str | None = of_file("column of texts to cluster by their words; lines: each line of a .txt is one")
+    transform: str | None = of_file(
+        "power brings the numbers of a table nearer to a normal distribution", choices=("power",), expert=True
     )
-    columns: str | None = option(None, "columns of a table to use, as in age,height (all)", of_files=True)
-    drop: str | None = option(None, "columns of a table to leave out", of_files=True)
-    id: str | None = option(None, "column of a table that names the rows", of_files=True)
-    text: str | None = option(
-        None, "column of texts to cluster by their words; lines: each line of a .txt is one", of_files=True
+    sep: str | None = of_file("what separates the cells of a text file (found by csv.Sniffer)", expert=True)
+    decimal: str = expert(".", "decimal point of a text file")
+    header: str = expert("0", "line of a text file that names the columns, counted from 0; none: there is none")
+    na_values: str | None = of_file(
+        "texts that mean a missing cell, besides NA, ? and the like, as in --na-values=-9999,99", expert=True
     )
-    transform: str | None = option(
-        None,
-        "power brings the numbers of a table nearer to a normal distribution",
-        choices=("power",),
-        of_files=True,
-        expert=True,
+    dtype: str | None = of_file("types of columns, as in zip=str,year=category", expert=True)
+    layer: str | None = of_file("layer of an .h5ad that holds the counts (X)", expert=True)
+    genes: int | None = of_file("of cells keep so many genes, those that vary most (all)", least=1, expert=True)
+    batch: str | None = of_file(
+        "column of an .h5ad with the experiment or donor of each cell, which the decoder reads", expert=True
     )
-    sep: str | None = option(
-        None, "what separates the cells of a text file (found by csv.Sniffer)", of_files=True, expert=True
-    )
-    decimal: str = option(".", "decimal point of a text file", expert=True)
-    header: str = option(
-        "0", "line of a text file that names the columns, counted from 0; none: there is none", expert=True
-    )
-    na_values: str | None = option(
-        None,
-        "texts that mean a missing cell, besides NA, ? and the like, as in --na-values=-9999,99",
-        of_files=True,
-        expert=True,
-    )
-    dtype: str | None = option(None, "types of columns, as in zip=str,year=category", of_files=True, expert=True)
-    layer: str | None = option(None, "layer of an .h5ad that holds the counts (X)", of_files=True, expert=True)
-    genes: int | None = option(
-        None, "of cells keep so many genes, those that vary most (all)", least=1, of_files=True, expert=True
-    )
-    batch: str | None = option(
-        None,
-        "column of an .h5ad with the experiment or donor of each cell, which the decoder reads",
-        of_files=True,
-        expert=True,
-    )
-    image_shape: tuple[int, ...] | None = option(
-        None,
+    image_shape: tuple[int, ...] | None = of_file(
         "height,width of rows that are grey images, or height,width,3; of a folder: what its images are resized to; "
         "none: rows are no images (arrays have a shape)",
         example="28,28",
         empty="none",
-        of_files=True,
         expert=True,
     )
-    init: str = option(
+    init: str = expert(
         None,
         "start; auto: by the kind of the rows (docs/guide/training.md); gmm, kmeans, spectral: of the code; or a .npy "
         "file with a group of each row, -1 unknown, or probabilities [n, K]",
-        expert=True,
     )
     hints: str | None = option(None, ".npy with the known group of each row, -1: unknown; semi-supervised", path=True)
-    require_full: bool = option(False, "fail rather than train on the bundled 5,000 MNIST digits offline", expert=True)
+    require_full: bool = expert(False, "fail rather than train on the bundled 5,000 MNIST digits offline")
     limit: int | None = option(None, "use a random subset of this many rows", least=1)
     outliers: float | None = expert(
         None,
         "share of the rows, those of the lowest density, whose cluster is -1 in assignments.csv and predict (none)",
     )
     model: str = option("vade", f"system to train: vade, or {', '.join(SYSTEMS)}", choices=MODELS)
-    pretrained: str | None = option(
-        None, "run folder whose autoencoder to start from, instead of pretraining one", path=True, expert=True
+    pretrained: str | None = expert(
+        None, "run folder whose autoencoder to start from, instead of pretraining one", path=True
     )
-    restart: int = option(0, "number of the start on the seed's autoencoder, another order of the rows", expert=True)
-
-    @classmethod
-    def create(cls, /, **given) -> "TrainConfig":
-        """`TrainConfig(**given)`, with an error of this package for a setting that there is not.
-
-        Raises:
-            InputError: an unknown setting, or one that cannot be used.
-        """
-        if unknown := sorted(set(given) - {each.name for each in fields(cls)}):
-            raise InputError("config", "settings of TrainConfig", ", ".join(unknown))
-        return cls(**given)
+    restart: int = expert(0, "number of the start on the seed's autoencoder, another order of the rows")
 
     def _preset(self) -> dict:
         own = DATASETS.get(self.dataset) if isinstance(self.dataset, str) else None

@@ -16,7 +16,6 @@ models only Keras files are read, in Keras' safe mode; a SavedModel never.
 """
 
 import csv
-import io
 import json
 import zipfile
 from collections.abc import Sequence
@@ -25,6 +24,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pandas
+import tensorflow as tf
 
 from vade_tf.data.dataset import Coded
 from vade_tf.data.files import schema_in
@@ -45,11 +46,7 @@ DATA = ("source", "rows", "features", "crc32")
 
 
 def read_json(file: Path, keys: tuple[str, ...] = ()) -> dict:
-    """The object that a JSON file of a run holds, with these keys among others.
-
-    Raises:
-        InputError: it is damaged.
-    """
+    """The object that a JSON file of a run holds. Raises InputError where it is damaged, or lacks one of these keys."""
     try:
         values = json.loads(file.read_text("utf-8"))
         if absent := [key for key in keys if key not in values]:
@@ -60,11 +57,7 @@ def read_json(file: Path, keys: tuple[str, ...] = ()) -> dict:
 
 
 def read_schema(folder: Path) -> Coded | None:
-    """How the rows of a run were coded, as schema.json of its folder says; None where there is none.
-
-    Raises:
-        InputError: the file is damaged.
-    """
+    """schema.json of a folder: how the rows of its run were coded; None without one. Raises InputError if damaged."""
     file = folder / "schema.json"
     if not file.exists():
         return None
@@ -76,11 +69,8 @@ def read_schema(folder: Path) -> Coded | None:
 
 def table(rows: Sequence[dict], columns: Sequence[str]) -> bytes:
     """These columns of dicts as .csv."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue().encode()
+    found = pandas.DataFrame(rows, columns=columns, dtype=object)
+    return found.to_csv(index=False, lineterminator="\n").encode()
 
 
 def _damaged(file: Path, error: Exception) -> InputError:
@@ -93,6 +83,7 @@ class Run:
     def __init__(self, path: Path, config: TrainConfig):
         self.path = path
         self.config = config
+        self._writers: dict[str, tf.summary.SummaryWriter] = {}  # of TensorBoard, one a phase
 
     @classmethod
     def create(cls, path: str | Path, config: TrainConfig, data: dict, schema: Coded | None = None) -> "Run":
@@ -108,15 +99,7 @@ class Run:
 
     @classmethod
     def open(cls, path: str | Path, argument: str = "run") -> "Run":
-        """The run in an existing folder.
-
-        Args:
-            path: the folder.
-            argument: that gave its name.
-
-        Raises:
-            InputError: there is no run in it, or its config.json is damaged.
-        """
+        """The run in a folder. Raises InputError, which blames `argument`, where there is none or a damaged one."""
         file = Path(path) / "config.json"
         if not file.is_file():
             raise InputError(argument, "a run folder", f"{path}, which has no config.json")
@@ -127,11 +110,7 @@ class Run:
 
     @property
     def data(self) -> dict:
-        """data.json: what the run began with.
-
-        Source, rows, features and crc32 of the rows, a checksum of the hints, whether the rows stayed in their file,
-        the shape of the images that they are, and their kind.
-        """
+        """data.json: what the run began with, see `train.identity`."""
         return read_json(self.path / "data.json", DATA)
 
     @property
@@ -141,11 +120,7 @@ class Run:
 
     @property
     def metrics(self) -> dict:
-        """metrics.json, see `train.train`; what was not measured is None.
-
-        Raises:
-            InputError: the run is not finished, or the file is damaged.
-        """
+        """metrics.json, see `train.train`; what was not measured is None. Raises InputError of an unfinished run."""
         if not (self.path / "metrics.json").exists():
             raise InputError("run", "a finished run", str(self.path), "resume it")
         return {**dict.fromkeys((*SCORES, *BOUND)), **read_json(self.path / "metrics.json", METRICS)}
@@ -170,11 +145,7 @@ class Run:
             np.savez(stream, allow_pickle=False, **arrays)
 
     def load(self, name: str) -> dict[str, np.ndarray] | None:
-        """The arrays of checkpoints/NAME.npz, or None.
-
-        Raises:
-            InputError: the file is damaged.
-        """
+        """The arrays of checkpoints/NAME.npz, or None. Raises InputError where the file is damaged."""
         file = Path(self.place(name))
         if not file.exists():
             return None
@@ -185,19 +156,21 @@ class Run:
             raise InputError("resume", "whole checkpoints", f"{file} ({cited(error)})", "remove it") from error
 
     def place(self, name: str) -> str:
-        """Where the arrays of a name are."""
         return str(self.path / "checkpoints" / f"{name}.npz")
 
     def save_rows(self, rows: list[dict], new: int = 0) -> None:
-        """Write metrics.csv."""
+        """Write metrics.csv, and the new rows as scalars into tensorboard/PHASE."""
         write_whole(self.path / "metrics.csv", table(rows, COLUMNS))
+        for row in rows[len(rows) - new :]:
+            phase = row["phase"]
+            if phase not in self._writers:
+                self._writers[phase] = tf.summary.create_file_writer(str(self.path / "tensorboard" / phase))
+            with self._writers[phase].as_default(step=row["epoch"]):
+                for name in row.keys() - {"phase", "epoch", "seconds"}:
+                    tf.summary.scalar(name, row[name])
 
     def load_rows(self) -> list[dict]:
-        """metrics.csv: a dict an epoch, numbers as floats, columns without a value left out.
-
-        Raises:
-            InputError: it is damaged.
-        """
+        """metrics.csv: a dict an epoch, numbers as floats, no column without a value. Raises InputError if damaged."""
         file = self.path / "metrics.csv"
         try:
             with file.open(newline="", encoding="utf-8") as stream:

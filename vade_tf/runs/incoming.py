@@ -19,28 +19,24 @@ from vade_tf.data.rows import FileRows, SparseRows, TableRows, plain_array
 from vade_tf.data.schema import Schema
 from vade_tf.data.tables import Dialect, read_text
 from vade_tf.errors import InputError, check_form, warn_units
+from vade_tf.machine import rows_together
 from vade_tf.model.choice import check_units
-from vade_tf.runs.assignments import numbered
+from vade_tf.runs import assignments
 from vade_tf.runs.folder import Run
 
 _tell = partial(warn_units, stacklevel=2)  # of who calls the function that calls it
 
 
 class Incoming(NamedTuple):
-    """Rows that the model of a run can take.
+    """Rows that the model of a run can take."""
 
-    Attributes:
-        x: raw features, [n, D], uint8 or float32; those of a `TableRows` are read when they are asked for.
-        table: the rows as they came, or None where they were no table: a DataFrame, or what `TableRows` reads.
-        names: what the rows are called, [n], or the column of the table that says it; None: they are numbered.
-    """
+    x: np.ndarray | SparseRows | FileRows | TableRows  # raw features [n, D], uint8 or float32
+    table: Any = None  # the rows as they came: a DataFrame, what `TableRows` reads, or None where they were no table
+    names: pandas.Series | str | None = None  # of the rows [n], or their column in the table; None: numbers
 
-    x: np.ndarray | SparseRows | FileRows | TableRows
-    table: Any = None
-    names: pandas.Series | str | None = None
-
-    def blocks(self, size: int) -> Iterator[tuple[pandas.Series | pandas.Index, np.ndarray, pandas.DataFrame | None]]:
+    def blocks(self) -> Iterator[tuple[pandas.Series | pandas.Index, np.ndarray, pandas.DataFrame | None]]:
         """All rows once, in their order: what they are called, raw features [m, D], and the table if it was one."""
+        size = rows_together(self.x.shape[1], assignments.MAX_ROWS_TOGETHER)
         for start in range(0, len(self.x), size):
             stop = min(start + size, len(self.x))
             table = None if self.table is None else self.table[start:stop]
@@ -48,18 +44,18 @@ class Incoming(NamedTuple):
             if isinstance(self.names, pandas.Series):
                 names = self.names.iloc[start:stop]
             else:
-                names = numbered(range(start, stop)) if self.names is None or table is None else table[self.names]
+                numbers = pandas.RangeIndex(start, stop, name="row")
+                names = numbers if self.names is None or table is None else table[self.names]
             yield names, x, table
 
 
 def opened(
     run: Run, model: keras.Model, data: str, labels: str | None = None, id: str | None = None, whole: bool = False
 ) -> Incoming:
-    """The rows of a file for the model of a run.
+    """The rows of a file for the model of a finished run, coded by its schema.
 
     Args:
-        run: finished; its schema says how a table is coded.
-        model: that of the run.
+        run, model: of the run.
         data: the file, see `data.files.load_file`.
         labels: column that is no feature, where the run has no schema.
         id: column that names the rows; default: that of the run, if the table has it.

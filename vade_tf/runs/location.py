@@ -4,6 +4,7 @@ Loads no TensorFlow, so that a folder that is taken is refused at once.
 """
 
 import contextlib
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,11 +52,17 @@ def check_unused(path: Path) -> None:
 
 
 def check_unfinished(path: Path) -> None:
-    """Raises InputError where a folder holds no run, or one in which nothing is left to do."""
-    if not (path / "config.json").exists():
+    """Raises InputError where a folder holds no run or study, or one in which nothing is left to do."""
+    kind = kind_of(path)
+    if kind is None and not (path / "config.json").exists():
         raise InputError("resume", "a run folder", f"{path}, which has no config.json")
-    if (path / "metrics.json").exists():
-        raise InputError("resume", "an unfinished run", f"{path}, in which nothing is left to do")
+    if is_finished(path):
+        expected = f"an unfinished {'study' if kind else 'run'}"
+        raise InputError("resume", expected, f"{path}, in which nothing is left to do")
+
+
+def is_finished(path: Path) -> bool:
+    return (path / ("summary.json" if kind_of(path) else "metrics.json")).exists()
 
 
 def _left_by_a_kill(file: Path) -> bool:
@@ -68,14 +75,11 @@ def _left_by_a_kill(file: Path) -> bool:
 @contextlib.contextmanager
 def reserved(parent: Path, name: str) -> Iterator[Path]:
     """The first of parent/name, parent/name-2, ... that is not there: it is made, and removed if it stays empty."""
-    path, number = parent / name, 1
-    while True:
-        try:
+    for number in itertools.count(1):
+        path = parent / (name if number == 1 else f"{name}-{number}")
+        with contextlib.suppress(FileExistsError):
             path.mkdir(parents=True)
             break
-        except FileExistsError:
-            number += 1
-            path = parent / f"{name}-{number}"
     try:
         yield path
     finally:
@@ -87,10 +91,6 @@ def reserved(parent: Path, name: str) -> Iterator[Path]:
 @contextlib.contextmanager
 def held(folder: Path, argument: str) -> Iterator[None]:
     """Keeps a folder for one process that trains; the operating system lets go of it when the process ends, however.
-
-    Args:
-        folder: that of a run or of a study.
-        argument: that gave its name.
 
     Raises:
         InputError: another process holds it, or a folder of the run is a link: what it leads to is not the run's.

@@ -33,19 +33,12 @@ LENT = ("pretrain_epochs", "hidden", "network")  # settings of the autoencoder t
 
 @dataclass(frozen=True)
 class RunRows:
-    """What a run is made of besides its settings.
+    """What a run is made of."""
 
-    Attributes:
-        config: the configuration with the number of clusters filled in, and where the rows were found.
-        dataset: the rows that are trained on, with labels for scoring where there are any.
-        hints: known groups, int32 [n], -1 where none is known, or None.
-        numbers: place of each row among all that were loaded, ascending, [n].
-    """
-
-    config: TrainConfig
-    dataset: Dataset
-    hints: np.ndarray | None
-    numbers: Sequence[int] | np.ndarray
+    config: TrainConfig  # with the number of clusters filled in, and where the rows were found
+    dataset: Dataset  # the rows that are trained on
+    hints: np.ndarray | None  # known groups, int32 [n], -1 where none is known
+    numbers: Sequence[int] | np.ndarray  # place of each row among all that were loaded, ascending, [n]
 
 
 def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | None = None) -> Dataset:
@@ -53,8 +46,7 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
 
     Args:
         config: of the run.
-        before: a run that has read these rows: they are coded as they were then. Default: a table's columns are looked
-            at anew.
+        before: a run that has read these rows: they are coded as they were then.
         in_file: whether the rows that are trained on were read from their file when the run began, which decides their
             order in every pass. Default: they are where they take much of the memory.
 
@@ -85,8 +77,7 @@ def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool |
 
     Args:
         config: of the run; its seed draws the rows of a `limit`.
-        whole: what `load_whole` returned, where several runs share it; default: it is called here.
-        in_file: see `load_whole`.
+        whole, in_file: what `load_whole` returned, or is asked for here.
 
     Raises:
         InputError: unknown name, unusable file, a K that the rows do not allow, hints that do not fit them, or rows
@@ -171,7 +162,7 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
     )
 
 
-def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray]:
+def pretrained_by(config: TrainConfig, dataset: Dataset) -> Pretrained:
     """The autoencoder of the run `config.pretrained`, as it was after its pretraining.
 
     Raises:
@@ -181,15 +172,14 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> dict[str, np.ndarray
     run = Run.open(config.pretrained, "pretrained")
     hint = "give the same rows, columns and labels, and the same seed where limit draws rows"
     run.check_data({**run.data, **dataset.fingerprint}, "pretrained", hint)
-    kept = run.load("pretrained")
-    if kept is None:
+    lent = Pretrained.load(run)
+    if lent is None:
         raise InputError("pretrained", "a run that has pretrained an autoencoder", str(run.path))
     for name in ("latent_dim", "hidden", "network"):
         theirs, mine = getattr(run.config, name), getattr(config, name)
         if mine not in (None, AUTO, theirs, RECIPES[config.recipe].get(name)):
             raise InputError(name, f"{theirs}, which the autoencoder of {run.path} has", str(mine), "leave it out")
-    lent = Pretrained.load(run)
     mine = json.loads(json.dumps(choice.choose(dataset).config()))
-    if lent is not None and lent.likelihood != mine:
+    if lent.likelihood != mine:
         raise InputError("likelihood", f"{lent.likelihood}, for which {run.path} was pretrained", str(mine))
-    return kept
+    return lent

@@ -24,7 +24,7 @@ from vade_tf.errors import DivergedError, InputError
 from vade_tf.runs import train
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import SCORES, Run, load, read_json, table
-from vade_tf.runs.location import LOCK, PREFIXES, check_unused, held, kind_of
+from vade_tf.runs.location import LOCK, PREFIXES, check_unfinished, check_unused, held, kind_of
 from vade_tf.runs.rows import filled, load_rows, load_whole
 from vade_tf.storage import whole_path, write_whole
 from vade_tf.training.n_clusters import MIN_STRENGTH, prediction_strength
@@ -34,33 +34,22 @@ from vade_tf.training.settings import AUTO
 from vade_tf.training.store import listed
 
 SETTINGS = {"seeds": "seed", "restarts": "restart", "clusters": "clusters"}  # what varies in each kind of study
-FIGURES = ("acc", "nmi", "ari", "elbo")
 
 
 @dataclass
 class Study:
-    """A folder of several runs.
+    """A folder of several runs."""
 
-    Attributes:
-        kind: "seeds", "restarts" or "clusters".
-        out: the folder.
-        config: what the runs have in common.
-        values: of the setting that varies, ascending.
-        whole: all rows.
-    """
-
-    kind: str
+    kind: str  # one of SETTINGS
     out: Path
-    config: TrainConfig
-    values: list[int]
-    whole: Dataset
+    config: TrainConfig  # what the runs have in common
+    values: list[int]  # of the setting that varies, ascending
+    whole: Dataset  # all rows
 
     def folder(self, value: int) -> Path:
-        """The run folder of a value."""
         return self.out / f"{PREFIXES[self.kind]}{value}"
 
     def config_of(self, value: int) -> TrainConfig:
-        """The configuration of one run."""
         config, first = self.config, self.folder(self.values[0])
         if value != self.values[0]:
             if self.kind != "seeds" and config.pretrained is None:
@@ -84,10 +73,10 @@ class Study:
             try:
                 results[value] = self._finish(value, whole, reporter, export)
             except DivergedError as error:
-                last = value == self.values[-1] and not results
+                text, last = f"{self.folder(value)}: {error}", value == self.values[-1] and not results
                 if last or (self.kind != "seeds" and self.config.pretrained is None and not lent.exists()):
-                    raise
-                reporter.say(str(error))
+                    raise DivergedError(text) from error
+                reporter.say(text)
             whole = replace(self.whole, notice="")  # which the first run has shown
         if self.kind != "clusters":  # other K have other groups
             for result, ari in zip(results.values(), agreement(list(map(self.folder, results)), whole), strict=True):
@@ -99,12 +88,9 @@ class Study:
         if (folder / "metrics.json").exists():
             return Run.open(folder).metrics
         reporter.say(f"{SETTINGS[self.kind]} {value}")
-        try:
-            if (folder / "config.json").exists():
-                return train.resume(folder, whole=whole, reporter=reporter, export=export)
-            return train.train(self.config_of(value), folder, whole=whole, reporter=reporter, export=export)
-        except DivergedError as error:
-            raise DivergedError(f"{folder}: {error}") from error
+        if (folder / "config.json").exists():
+            return train.resume(folder, whole=whole, reporter=reporter, export=export)
+        return train.train(self.config_of(value), folder, whole=whole, reporter=reporter, export=export)
 
 
 def train_study(
@@ -157,13 +143,11 @@ def resume_study(out: str | Path, *, reporter: Silent | None = None, export: boo
     """What a folder of `train_study` still lacks; Returns as there.
 
     Raises:
-        InputError: there is no study, its plan is damaged, or nothing is left to do.
+        InputError: its plan is damaged, or nothing is left to do.
     """
-    kind, out = kind_of(out), Path(out)
-    if kind is None:
-        raise InputError("resume", "a folder of several runs", str(out))
-    if (out / "summary.json").exists():
-        raise InputError("resume", "an unfinished study", f"{out}, in which nothing is left to do")
+    check_unfinished(out := Path(out))
+    kind = kind_of(out)
+    assert kind is not None  # `train.resume` is for a single run
     plan = read_json(out / f"{kind}.json", ("config", "values"))
     config, values = TrainConfig.of(plan["config"]), [int(value) for value in plan["values"]]
     begun = sorted(out.glob(f"{PREFIXES[kind]}*/config.json"))
@@ -190,35 +174,26 @@ def _check(kind: str, config: TrainConfig) -> None:
 def _conclude(study: Study, reporter: Silent, export: bool) -> dict:
     """Train what is left, and write KIND.csv, summary.json and, of restarts, the chosen run."""
     results = study.run(reporter, export)
-    diverged = [value for value in study.values if value not in results]
-    found = summary = {"seeds": _of_seeds, "restarts": _of_restarts, "clusters": _of_clusters}[study.kind](
-        study, results, reporter
-    )
-    summary["diverged"] = diverged
-    rows = summary["runs"] if study.kind == "seeds" else summary.get("restarts") or summary["rows"]
-    if study.kind == "restarts":
-        kept = {name: value for name, value in results[summary["selected"]].items() if name != "agreement"}
-        choice = results[min(results)].get("choice")  # of K, for all
-        found = {**kept, **({} if choice is None else {"choice": choice}), "restarts": rows}
-        write_whole(study.out / "metrics.json", (json.dumps(found, indent=2) + "\n").encode())
-    columns = ["seed", "agreement", "elbo", *SCORES] if study.kind == "seeds" else list(rows[0])
-    write_whole(study.out / f"{study.kind}.csv", table(rows, columns))
+    conclude = {"seeds": _of_seeds, "restarts": _of_restarts, "clusters": _of_clusters}[study.kind]
+    summary, rows = conclude(study, results, reporter)
+    diverged = summary["diverged"] = [value for value in study.values if value not in results]
+    write_whole(study.out / f"{study.kind}.csv", table(rows, list(rows[0])))
     write_whole(study.out / "summary.json", (json.dumps(summary, indent=2) + "\n").encode())
-    return {**found, "diverged": diverged}
+    return {**read_json(study.out / "metrics.json"), "diverged": diverged} if study.kind == "restarts" else summary
 
 
-def _of_seeds(study: Study, results: dict[int, dict], reporter: Silent) -> dict:
-    runs = list(results.values())
-    spread = {}
-    for name in FIGURES:
+def _of_seeds(study: Study, results: dict[int, dict], reporter: Silent) -> tuple[dict, list[dict]]:
+    runs, spread = list(results.values()), {}
+    for name in (*SCORES, "elbo"):
         values = [run[name] for run in runs]
         if None not in values:
             std = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
             spread[name] = {"mean": float(np.mean(values)), "std": std, "min": min(values), "max": max(values)}
-    return {"runs": runs, **spread, "selected": runs[most_agreed(runs)]["seed"]}
+    rows = [{name: run[name] for name in ("seed", "agreement", "elbo", *SCORES)} for run in runs]
+    return {"runs": runs, **spread, "selected": runs[most_agreed(runs)]["seed"]}, rows
 
 
-def _of_restarts(study: Study, results: dict[int, dict], reporter: Silent) -> dict:
+def _of_restarts(study: Study, results: dict[int, dict], reporter: Silent) -> tuple[dict, list[dict]]:
     names = ("agreement", "elbo", "acc")
     rows = [{"restart": value, **{name: run[name] for name in names}} for value, run in results.items()]
     best = rows[most_agreed(rows)]
@@ -232,10 +207,14 @@ def _of_restarts(study: Study, results: dict[int, dict], reporter: Silent) -> di
         shutil.rmtree(study.out / file.name, ignore_errors=True)  # what a kill after the copy left
         with whole_path(study.out / file.name) as copy:
             shutil.copytree(file, copy, symlinks=True) if file.is_dir() else shutil.copyfile(file, copy)
-    return {"restarts": rows, "selected": best["restart"]}
+    kept = {name: value for name, value in results[best["restart"]].items() if name != "agreement"}
+    choice = results[min(results)].get("choice")  # of K, for all
+    found = {**kept, **({} if choice is None else {"choice": choice}), "restarts": rows}
+    write_whole(study.out / "metrics.json", (json.dumps(found, indent=2) + "\n").encode())
+    return {"restarts": rows, "selected": best["restart"]}, rows
 
 
-def _of_clusters(study: Study, results: dict[int, dict], reporter: Silent) -> dict:
+def _of_clusters(study: Study, results: dict[int, dict], reporter: Silent) -> tuple[dict, list[dict]]:
     dataset, numbers = load_rows(study.config, study.whole).dataset, list(results)
     code = pretrained_codes(study.folder(numbers[0]), dataset.x)
     strength = [float(each) for each in prediction_strength(code, numbers, study.config.seed)]
@@ -244,7 +223,7 @@ def _of_clusters(study: Study, results: dict[int, dict], reporter: Silent) -> di
         {"n_clusters": k, "strength": each, **{name: results[k][name] for name in ("elbo", *SCORES)}}
         for k, each in zip(numbers, strength, strict=True)
     ]
-    return {"dataset": dataset.name, "n": len(dataset.x), "rows": rows, "n_clusters": best, "why": why}
+    return {"dataset": dataset.name, "n": len(dataset.x), "rows": rows, "n_clusters": best, "why": why}, rows
 
 
 def agreement(folders: list[Path], whole: Dataset | None = None) -> np.ndarray:
@@ -278,25 +257,13 @@ def mean_ari(partitions: list[np.ndarray]) -> np.ndarray:
 
 
 def most_agreed(rows: list[dict]) -> int:
-    """Place of the run to keep: the one the others agree with most; of equals, that with the highest ELBO.
-
-    Args:
-        rows: for each run: agreement (mean ARI with the others) and elbo (None: the run has no bound).
-    """
+    """Place of the run whose agreement is highest; of equals that with the highest ELBO, which may be None."""
     bounds = [float("-inf") if row["elbo"] is None else row["elbo"] for row in rows]
     return max(range(len(rows)), key=lambda i: (rows[i]["agreement"], bounds[i]))
 
 
 def recommend(numbers: list[int], strength: list[float]) -> tuple[int, str]:
-    """One K of those tried: the largest with a prediction strength of at least `MIN_STRENGTH`, else the strongest.
-
-    Args:
-        numbers: the K, ascending.
-        strength: of each, see `training.n_clusters.prediction_strength`.
-
-    Returns:
-        K and why, a sentence.
-    """
+    """One K of those tried, which ascend, and why: the largest of a prediction strength of at least `MIN_STRENGTH`."""
     strong = [k for k, value in zip(numbers, strength, strict=True) if value >= MIN_STRENGTH]
     best = strong[-1] if strong else numbers[int(np.argmax(strength))]
     why = f"the largest K with a prediction strength of at least {MIN_STRENGTH}"

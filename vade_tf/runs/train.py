@@ -26,12 +26,14 @@ from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import BOUND, SCORES, Run
 from vade_tf.runs.location import check_unfinished, check_unused, held
 from vade_tf.runs.rows import RunRows, filled, given_start, load_rows, load_whole, pretrained_by
-from vade_tf.runs.tensorboard import Board, Scores
 from vade_tf.serving import export as exporting
 from vade_tf.storage import whole_path
 from vade_tf.systems import registry
-from vade_tf.training import build, device, distribute, recipe
+from vade_tf.training import build, callbacks, device, distribute, partitions, recipe
+from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.fitting import Fitted
+from vade_tf.training.loop import PLAIN_VAE
+from vade_tf.training.posterior import model_groups, outlier_limits
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
 from vade_tf.training.store import Pretrained
@@ -117,7 +119,7 @@ def resume(
 
 
 def identity(rows: RunRows) -> dict:
-    """What data.json holds: see `Run.data`."""
+    """What data.json holds: what the rows and the hints of a run were, with checksums, and where they lay."""
     shape = rows.dataset.image_shape
     facts = {
         **rows.dataset.fingerprint,
@@ -130,14 +132,6 @@ def identity(rows: RunRows) -> dict:
 
 def follow(strategy: tf.distribute.Strategy, reporter: Silent, extra: Sequence[keras.callbacks.Callback]) -> dict:
     """Train as a worker that is not the chief: with the chief's settings, on the same rows, and write nothing.
-
-    Args:
-        strategy: of the workers.
-        reporter: hears who leads.
-        extra: further Keras callbacks.
-
-    Returns:
-        Nothing: {}.
 
     Raises:
         InputError: the rows here are not the chief's, or another worker cannot use what it was given.
@@ -164,19 +158,18 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
         reporter.say(dataset.notice)
     strategy = device.strategy(config.distribute)
     if config.pretrained is not None and run.load("pretrained") is None:
-        run.save("pretrained", pretrained_by(config, dataset))
+        pretrained_by(config, dataset).save(run)
     if run.load("clusters") is not None:  # it was chosen, and config.json may have it already
         config = replace(config, clusters=AUTO)
     epochs = config.opening().resolve(*dataset.x.shape).epochs
     told = {"config": config.to_json(), "data": json.dumps(identity(rows))}
     distribute.from_chief(strategy, lambda: {name: np.array(text) for name, text in told.items()})
-    board = Board(run)
     shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset, epochs)]
     shown += extra
     if config.model == "vade":
-        fitted = recipe.fit(dataset.observations(), config, rows.hints, board, reporter, shown, init=init)
+        fitted = recipe.fit(dataset.observations(), config, rows.hints, run, reporter, shown, init=init)
     else:
-        fitted = registry.fit(config.model, dataset.observations(), config, board, reporter, shown)
+        fitted = registry.fit(config.model, dataset.observations(), config, run, reporter, shown)
     run.choose(fitted.settings.clusters)
     with whole_path(run.path / "model.keras") as file:
         fitted.model.save(file)
@@ -194,26 +187,44 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
     return result
 
 
-def scored(model: keras.Model, rows: RunRows, path: Path, reporter: Silent) -> dict[str, float]:
-    """What the model says of each row trained on, and of all together.
+class Scores(keras.callbacks.Callback):
+    """ACC, NMI and ARI after an epoch, into `logs`, from where they go into the history; used for nothing.
 
     Args:
-        model: as fitted.
-        rows: those of the run.
-        path: of the table of rows, under their ids, or their places among all that were loaded.
-        reporter: shows progress.
+        dataset: rows with labels; of many some, drawn, are scored.
+        epochs: of one training, its last is scored; of many short ones only some are, as `callbacks.Record` keeps them.
+    """
+
+    def __init__(self, dataset: Dataset, epochs: int):
+        super().__init__()
+        rows = partitions.rows_read(len(dataset.x), seed=0)
+        some = dataset if rows is None else dataset.part(rows)
+        assert some.y is not None
+        self.x, self.y = some.x, some.y
+        self.epochs = epochs
+        self.every = max(1, epochs // callbacks.STATES_KEPT)
+
+    def on_epoch_end(self, epoch, logs=None):
+        due = (epoch + 1) % self.every == 0 or (epoch + 1) % self.epochs == 0
+        if due and self.model.name not in (AUTOENCODER, PLAIN_VAE) and np.isfinite(logs["loss"]):
+            logs.update(metrics.scores(self.y, model_groups(self.model, self.x)))
+
+
+def scored(model: keras.Model, rows: RunRows, path: Path, reporter: Silent) -> dict[str, float]:
+    """Write what a fitted model says of each row, under its id or its place among all that were loaded.
 
     Returns:
         Mean terms of the bound, of a model that has one; ACC, NMI and ARI, where there are labels.
     """
-    x, ids, y, scores = rows.dataset.x, rows.dataset.ids, rows.dataset.y, {}
-    names = assignments.numbered(rows.numbers) if ids is None else pandas.Series(ids, name=rows.config.id or "id")
-    blocks = assignments.found(model, x, reporter.phase("predict", assignments.blocks(x)))
-    if y is not None:
-        scores = metrics.scores(y, np.concatenate([block["cluster"] for block in blocks]))
-    if rows.config.outliers is not None:
-        assignments.mark_outliers(blocks, rows.config.outliers, model.prior.n_components)
-    assignments.write(path, assignments.table(blocks, names))
+    x, ids, y, share = rows.dataset.x, rows.dataset.ids, rows.dataset.y, rows.config.outliers
+    table = assignments.found(model, x, reporter.phase("predict", assignments.blocks(x)))
+    clusters = table["cluster"].to_numpy()
+    if share is not None:
+        limits = outlier_limits(clusters, table["log_density"].to_numpy(), share, model.prior.n_components)
+        table["cluster"] = np.where(table["log_density"] < limits[clusters], -1, clusters)
+    names = pandas.Index(rows.numbers, name="row") if ids is None else pandas.Series(ids, name=rows.config.id or "id")
+    assignments.write(path, [assignments.beside(names, table)])
+    scores = {} if y is None else metrics.scores(y, clusters)
     return {**scores, **(means(model, x) if hasattr(model, "elbo_terms") else {})}
 
 
@@ -226,13 +237,7 @@ def means(model: keras.Model, x: Rows) -> dict[str, float]:
 def summarise(
     config: TrainConfig, dataset: Dataset, fitted: Fitted, found: dict[str, float], pretrained: int | None
 ) -> dict:
-    """What metrics.json holds.
-
-    Args:
-        config, dataset, fitted: of the run.
-        found: scores, where there are labels, and what `means` says of a model with a bound.
-        pretrained: epochs of the autoencoder that it began with, its own or one that it was lent.
-    """
+    """What metrics.json holds, of what `scored` found and the epochs of the autoencoder that the run began with."""
     trained = sum(row["phase"] == "fit" for row in fitted.history) or None
     return {
         "dataset": dataset.name,
