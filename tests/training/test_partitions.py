@@ -3,12 +3,16 @@
 import numpy as np
 import pytest
 import scipy.sparse
+from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import TfidfTransformer
 from small_fits import Steps, begin, sixty
 
+from vade_tf.model.networks import build_decoder, build_encoder
 from vade_tf.training import partitions, spectral
-from vade_tf.training.fitting import begin as begin_texts
+from vade_tf.training.fitting import begin as begin_any
 from vade_tf.training.settings import Settings
+
+KMEANS = KMeans(n_init=1)
 
 
 @pytest.fixture
@@ -82,14 +86,14 @@ def texts(rng):
 @pytest.fixture
 def fitting(rng, monkeypatch):
     monkeypatch.setattr(spectral, "N_DRAWS", 2)
-    return begin_texts(texts(rng), Settings(**TEXTS))
+    return begin_any(texts(rng), Settings(**TEXTS))
 
 
 def test_few_texts_alone_have_further_autoencoders(fitting, rng, monkeypatch):
     assert fitting.data.kind == "texts"
     assert partitions.has_ensemble(fitting)
-    assert not partitions.has_ensemble(begin_texts(texts(rng), Settings(**{**TEXTS, "pretrain_epochs": 0})))
-    assert not partitions.has_ensemble(begin_texts(rng.normal(size=(120, 400)), Settings(**TEXTS)))
+    assert not partitions.has_ensemble(begin_any(texts(rng), Settings(**{**TEXTS, "pretrain_epochs": 0})))
+    assert not partitions.has_ensemble(begin_any(rng.normal(size=(120, 400)), Settings(**TEXTS)))
     monkeypatch.setattr(partitions, "MAX_TEXTS", 119)
     assert not partitions.has_ensemble(fitting)
 
@@ -114,3 +118,11 @@ def test_they_read_the_words_that_most_texts_have(rng, fitting, monkeypatch, eag
     for each in read:
         assert np.sort((each[:] > 0).sum(axis=0))[::-1].tolist() == often.tolist()
     assert len(read) == partitions.N_AUTOENCODERS - 1
+
+
+@pytest.mark.parametrize(("init", "expected"), [(None, ("code", "spectral")), (KMEANS, ("code", KMEANS))], ids=str)
+def test_counts_with_networks_of_the_callers_own_start_on_the_code(rng, init, expected):
+    pair = build_encoder(9, 2, (8,)), build_decoder(9, 2, (8,))
+    settings = Settings(clusters=3, likelihood="counts", batch_size=30)
+    fitting = begin_any(rng.poisson(5, (60, 9)).astype("f4"), settings, networks=pair, init=init)
+    assert partitions.rule(fitting) == expected

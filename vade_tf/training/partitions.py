@@ -35,7 +35,9 @@ def kind(fitting: Fitting) -> str:
 def rule(fitting: Fitting) -> tuple[str, object]:
     """`initialization.rule` of a fit. Networks of the caller's own have no directions of log counts."""
     space, method = initialization.rule(kind(fitting), fitting.settings.init if fitting.init is None else fitting.init)
-    return initialization.OF_CODE if space == "directions" and fitting.own_networks else (space, method)
+    if space == "directions" and fitting.own_networks:
+        return initialization.OF_CODE if isinstance(method, str) else ("code", method)
+    return space, method
 
 
 def rows_read(n: int, seed: int) -> np.ndarray | None:
