@@ -24,12 +24,13 @@ def main() -> None:
     found: dict[float, list] = {gain: [] for gain in GAINS}
     for name in calibration.MADE:
         data = calibration.load(name, 1, None, None)
-        for validation.MIN_GAIN in GAINS:
+        for gain in GAINS:
+            validation.MIN_GAIN = gain
             model = VaDEClusterer(data.clusters, random_state=0).fit(data.raw)
             scores = calibration.scores(data, model.predict_proba(data.raw))
             epochs = sum(row["phase"] == "pretrain" for row in model.history_)
-            found[validation.MIN_GAIN].append((epochs, float(scores["acc"]), float(scores["ece"])))
-            print(name, validation.MIN_GAIN, *found[validation.MIN_GAIN][-1], flush=True)
+            found[gain].append((epochs, float(scores["acc"]), float(scores["ece"])))
+            print(name, gain, *found[gain][-1], flush=True)
     rows = [dict(zip(COLUMNS, (gain, *np.mean(each, axis=0).round(4)), strict=True)) for gain, each in found.items()]
     frame.write(rows, frame.RESULTS / "flat.csv", COLUMNS, "python benchmarks/flat.py")
     for row in rows:

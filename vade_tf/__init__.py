@@ -3,37 +3,32 @@
 Names load on first use, so that `import vade_tf` and `python train.py --help` do not wait for TensorFlow.
 """
 
-import importlib
-
 import lazy_loader
 import wrapt
 
 __version__ = "0.3.0"
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # the names are in __init__.pyi
 
-KERAS_CLASSES = {  # that a .keras file may name, by their modules
-    "model.counts": ("LogCounts",),
-    "model.networks": ("Directions", "Filled", "FusedAdam", "Roots"),
-    "model.observation": ("Origins", "Reconstruction"),
-    "model.prior": ("GaussianMixturePrior",),
-    "model.vade": ("VaDE",),
-    "systems.gmvae": ("GMVAE",),
-    "systems.models": ("Centres", "Clustering", "FullGaussians", "StudentT"),
-}
+KERAS_CLASSES = (  # that a .keras file may name
+    "Centres", "Clustering", "Directions", "Filled", "FullGaussians", "FusedAdam", "GMVAE", "GaussianMixturePrior",
+    "LogCounts", "Origins", "Reconstruction", "Roots", "StudentT", "VaDE",
+)  # fmt: skip
+
+
+def _from_config(cls, config, **more):
+    import keras
+
+    from vade_tf.systems import registry  # noqa: F401  what it imports are all classes, each of which registers itself
+
+    return keras.saving.get_custom_objects()[f"vade_tf>{cls.__name__}"].from_config(config, **more)
 
 
 @wrapt.when_imported("keras")
 def _announce(keras) -> None:
     """Stand-ins for the package's classes, so that Keras loads a saved model after `import vade_tf` alone.
 
-    Each imports its class, and with it TensorFlow, when a file names it; the class then takes its place.
+    The first one that a file names imports them all, and with them TensorFlow; they then take their places.
     """
-    for home, names in KERAS_CLASSES.items():
-        for name in names:
-
-            def from_config(cls, config, home=home, **more):
-                module = importlib.import_module(f"vade_tf.{home}")
-                return getattr(module, cls.__name__).from_config(config, **more)
-
-            stand_in = type(name, (), {"from_config": classmethod(from_config)})
-            keras.saving.get_custom_objects().setdefault(f"vade_tf>{name}", stand_in)
+    for name in KERAS_CLASSES:
+        stand_in = type(name, (), {"from_config": classmethod(_from_config)})
+        keras.saving.get_custom_objects().setdefault(f"vade_tf>{name}", stand_in)

@@ -59,6 +59,8 @@ def _train(fitting: Fitting, autoencoder: keras.Model, loss, networks: Sequence[
         with warnings.catch_warnings():  # of a model inside of the encoder, log s2 is in the autoencoder, too
             warnings.filterwarnings("ignore", "Gradients do not exist for variables")
             train_epochs(fitting, "pretrain", autoencoder, span, batches, own)
+        if validation.worn(found := validation.losses(fitting.rows), patience):
+            fitting.reporter.say(f"autoencoder: the validation loss falls no more; stopped after {len(found)} epochs")
     if patience and validation.losses(fitting.rows) and (best := fitting.store.load("best")) is not None:
         set_pretrained(networks, listed(best))
 

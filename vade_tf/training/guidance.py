@@ -12,6 +12,8 @@ from vade_tf.training import health, loop, partitions, posterior, selftraining, 
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.settings import SAMPLE_ROWS
 
+SHARP_FACTOR = 5.0  # of the weight of a P that a classifier sharpened; by a script, on MNIST
+
 
 class Guide(keras.callbacks.Callback):
     """Holds a VaDE to P with a weight in the loss for the first epochs; a P that a classifier sharpened weighs more."""
@@ -21,7 +23,7 @@ class Guide(keras.callbacks.Callback):
         self.weight, self.epochs, self.sharp = weight, epochs, False
 
     def on_epoch_begin(self, epoch, logs=None):
-        weight = self.weight * (5.0 if self.sharp else 1)  # by a script, on MNIST
+        weight = self.weight * (SHARP_FACTOR if self.sharp else 1)
         self.model.guide_weight.assign(weight if epoch < self.epochs else 0.0)
 
 

@@ -13,7 +13,10 @@ from vade_tf.seeding import subset
 from vade_tf.training import posterior
 from vade_tf.training.settings import SAMPLE_ROWS
 
+MIN_SHARE = 0.02  # of an even share 1/K, below which a component is unused; real groups can be a tenth of it
 ONE_MODE_DISTANCE = 0.5  # Bhattacharyya distance of equal Gaussians two deviations apart, 2^2 / 8: closer ones merge
+ACTIVE_VARIANCE = 0.01  # of the mean of an active unit whose prior has variance 1: Burda et al. (ICLR 2016)
+MIN_RATE = 0.5  # nats of rate_z; a code that tells its rows apart has several, one that has collapsed about 0.1
 CLUSTER_ALONE = "the code says next to nothing of a row beyond its cluster"  # nor need it, if there is no more
 
 
@@ -29,13 +32,12 @@ class Signals:
 
     @property
     def used(self) -> np.ndarray:
-        """Whether a component holds rows, bool [K]; a real group can have a tenth of an even share."""
-        return self.share >= 0.02 / len(self.share)
+        """Whether a component holds rows, bool [K]."""
+        return self.share >= MIN_SHARE / len(self.share)
 
     @property
     def active_units(self) -> int:
-        """As Burda et al. (ICLR 2016) count them."""
-        return int(np.sum(self.activity > 0.01))
+        return int(np.sum(self.activity > ACTIVE_VARIANCE))
 
     def columns(self) -> dict:
         """What the history has of them."""
@@ -89,7 +91,7 @@ def findings(found: Signals) -> list[str]:
     max_entropy = -np.sum(share * np.log(share))  # nats: of rows that nothing is known about
     modes, mode = connected_components(found.distance[np.ix_(used, used)] < ONE_MODE_DISTANCE, directed=False)
     sentences = []
-    if found.rate_z < 0.5:  # a code that tells its rows apart has several nats, one that has collapsed about 0.1
+    if found.rate_z < MIN_RATE:
         sentences.append(f"{CLUSTER_ALONE} (rate_z {found.rate_z:.2f} nats): samples of a cluster are nearly alike")
     if len(used) < k:
         sentences.append(f"components {_names(np.flatnonzero(~found.used))} hold almost no rows; {_remedy(len(used))}")

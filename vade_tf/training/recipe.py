@@ -1,4 +1,12 @@
-"""VaDE's recipe: pretraining, the start, training that is held to its soft partition: `fit`, and its phases."""
+"""VaDE's recipe: pretraining, the start, training that is held to its soft partition.
+
+`fit` is the whole of it. The phases are public, for those who want to look between them:
+
+    fitting = begin(x, Settings(clusters=10))
+    pretrain(fitting)
+    P = start(fitting)
+    P = guide(fitting, P)
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +29,8 @@ from vade_tf.training.n_clusters import Choice
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO, SAMPLE_ROWS, Settings
 from vade_tf.training.store import Store
+
+MAX_NOISE_SHARE = 0.1  # of the code's variance, at the start of networks of the caller's own; a rule of this package
 
 
 def fit(
@@ -151,10 +161,10 @@ def quieten(model: VaDE, x: Rows) -> None:
     """Make the noise of q(z|x) small against the code of raw rows x [n, D], for networks of the caller's own.
 
     The log-variance head was not trained with the autoencoder, and s2 around 1 wrecks the pretrained code in the first
-    epoch. Where it is more than a tenth of the code's variance, a dense head gets half of that share.
+    epoch. Where it is more than `MAX_NOISE_SHARE` of the code's variance, a dense head gets half of that share.
     """
     m, log_s2 = posterior.over_rows(model.encode, x)
-    limit = 0.1 * float(m.var(axis=0).mean())
+    limit = MAX_NOISE_SHARE * float(m.var(axis=0).mean())
     head = next((layer for layer in model.encoder.layers if layer.output is model.encoder.outputs[1]), None)
     wide = float(np.exp(log_s2).mean()) > limit > 0
     if wide and isinstance(head, keras.layers.Dense) and head.use_bias and head.trainable:

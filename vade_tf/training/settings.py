@@ -22,8 +22,12 @@ METHODS = (AUTO, "gmm", "kmeans", "spectral")  # of a start
 PRECISIONS = (AUTO, "float32", "mixed_bfloat16", "mixed_float16")
 HIDDEN = (500, 500, 2000)  # widths of Jiang et al., section 4.1
 NARROW = 64  # features below which two layers of 128 units do; by a script of this package, on tables
+FULL_WIDTH_ROWS = 5000  # fewer rows get a share of `HIDDEN` in proportion; by a script, on digits and tables
 MANY_ROWS = 50_000  # rows that networks of this size do not learn by heart; by a script, on MNIST
-MIN_VALIDATION_ROWS = 20  # enough to see a loss rise
+MIN_VALIDATION_ROWS, MAX_VALIDATION_ROWS = 20, 2000  # enough to see a loss rise; more cost rows, or time
+MIN_UPDATES, MIN_NARROW_UPDATES = 250, 100  # of VaDE on few rows, and on narrow ones; by a script, on digits and tables
+MIN_PRETRAIN_UPDATES = 50  # of the autoencoder on few rows; four times as many wear out the code of Reuters R8
+PATIENCE = 4  # epochs in which the autoencoder's validation loss must fall, or it stops
 SAMPLE_ROWS = 5000  # rows that are looked at where a look at all would cost more than it tells
 
 # Jiang et al., section 4.1 and the authors' code; the diagonal GMM on the pretrained code is their start.
@@ -159,9 +163,9 @@ class Settings:
         if not isinstance(self.clusters, int):
             raise InputError("clusters", "a number of clusters", repr(self.clusters))
         validation = self.validation_rows
-        if validation is None:  # more than 2,000 cost rows, or time
+        if validation is None:
             needless = not learns_variance or n >= MANY_ROWS
-            validation = 0 if needless else min(max(n // 10, min(MIN_VALIDATION_ROWS, n // 5)), 2000)
+            validation = 0 if needless else min(max(n // 10, min(MIN_VALIDATION_ROWS, n // 5)), MAX_VALIDATION_ROWS)
         self._check_number(self.clusters, validation, n)
         found: dict = {each.name: getattr(self, each.name) for each in fields(Settings)}
         found |= {name: value for name, value in self._preset().items() if name not in found}
@@ -172,8 +176,9 @@ class Settings:
         steps = math.ceil((n - validation) / size)  # of a pass over the rows; VaDE alone leaves rows out
         if not pretrains:
             found["pretrain_epochs"] = 0
-        elif self.pretrain_epochs is None:  # few rows are passed often; four times as often wears out a code of texts
-            found |= {"pretrain_epochs": 30, "pretrain_passes": math.ceil(50 / steps), "patience": 4}
+        elif self.pretrain_epochs is None:  # few rows are passed several times an epoch
+            passes = math.ceil(MIN_PRETRAIN_UPDATES / steps)
+            found |= {"pretrain_epochs": 30, "pretrain_passes": passes, "patience": PATIENCE}
         if self.self_train_epochs is None:
             left_open = self.epochs is None and self.guide_epochs is None and self.regroups is None
             possible = self.augment == "digits" and self.distribute == "none" and self.guide_weight > 0
@@ -182,8 +187,7 @@ class Settings:
             found["regroups"] = 1 if found["self_train_epochs"] else 3
         if self.epochs is None:
             steps = steps if epochs is None else math.ceil(n / size)
-            least = 100 if features < NARROW else 250  # updates an epoch; by a script, on digits and tables
-            passes = found["passes"] = math.ceil(least / steps)
+            passes = found["passes"] = math.ceil((MIN_NARROW_UPDATES if features < NARROW else MIN_UPDATES) / steps)
             by_default = (20 if found["self_train_epochs"] else 10) if epochs is None else epochs
             found["epochs"] = math.ceil(updates / (steps * passes)) if updates else by_default
         if self.guide_weight == 0:
@@ -237,7 +241,7 @@ def _widths(n: int, features: int) -> tuple[int, ...]:
     """Widths of the hidden layers for n rows: 3.3 million weights would learn a few hundred rows by heart."""
     if features < NARROW:
         return 128, 128
-    share = min(1.0, max(0.1, n / 5000))  # by a script, on digits and tables
+    share = min(1.0, max(0.1, n / FULL_WIDTH_ROWS))
     return tuple(round(share * width) for width in HIDDEN)
 
 
