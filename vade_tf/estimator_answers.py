@@ -164,7 +164,8 @@ class Answers(TransformerMixin):
         """
         image_shape: Any = None if self.image_shape is None else tuple(self.image_shape)
         X, form = self._frame(X, fitting), ()
-        if isinstance(X, pandas.DataFrame) and not image_shape if fitting else self.schema_ is not None:
+        tabular = (isinstance(X, pandas.DataFrame) and not image_shape) if fitting else self.schema_ is not None
+        if tabular:
             return self._table(X, fitting), image_shape
         if not scipy.sparse.issparse(X) and not isinstance(X, pandas.DataFrame):
             X = np.ma.filled(X.astype(float), np.nan) if isinstance(X, np.ma.MaskedArray) else np.asarray(X)
