@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from vade_tf import archive
 from vade_tf.contrast import compared
-from vade_tf.data.cells import origins_of
+from vade_tf.data.cells import batch_index_of
 from vade_tf.data.dataset import Dataset, Observations
 from vade_tf.data.observations import observe
 from vade_tf.data.pipeline import training_batches
@@ -73,7 +73,7 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
         column_transform: "power": the numbers of a DataFrame are brought nearer to a normal distribution; default None.
         layer, genes: of an AnnData: the layer of the counts, default its X; how many genes to keep, those that vary
             most, default all.
-        batch: of an AnnData that is fitted: column of its `obs` by which cells are not grouped (`model.origins`).
+        batch: of an AnnData that is fitted: column of its `obs` by which cells are not grouped (`model.batch_effects`).
         feature_names: of a matrix of texts: the word of each feature, [D], as vectorizers give them; default None.
         hints: known group of each row, int [n], -1 where it is not known; default None. `fit` takes them, too.
         batch_size, pretrain_epochs, epochs: rows a step; epochs of the autoencoder and of VaDE.
@@ -175,7 +175,7 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
             if self._words is not None and len(self._words) != data.x.shape[1]:
                 raise InputError("feature_names", f"{data.x.shape[1]:,} words", f"{len(self._words):,}")
             if self.batch is not None:
-                data = replace(data, origins=origins_of(X, self.batch))
+                data = replace(data, batch_index=batch_index_of(X, self.batch))
             if self._genes is not None:
                 data = replace(data, schema=self._genes)
             self.schema_ = data.schema if isinstance(data.schema, Schema) else None

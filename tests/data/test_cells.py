@@ -10,7 +10,7 @@ import scipy.sparse
 
 from vade_tf import VaDEClusterer, metrics
 from vade_tf.data import cells as module
-from vade_tf.data.cells import Genes, are_counts, origins_of
+from vade_tf.data.cells import Genes, are_counts, batch_index_of
 from vade_tf.data.files import load_file
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
@@ -106,12 +106,12 @@ def test_a_table_of_the_genes_is_read_as_their_cells(tmp_path, kind):
 def test_the_batch_of_a_cell_is_the_place_of_its_value():
     data = annotated(60)
     data.obs["lab"] = ["b", "a", "c"] * 20
-    np.testing.assert_array_equal(origins_of(data, "lab"), [1, 0, 2] * 20)
-    assert origins_of(data, None) is None
+    np.testing.assert_array_equal(batch_index_of(data, "lab"), [1, 0, 2] * 20)
+    assert batch_index_of(data, None) is None
     data.obs["one"], data.obs["each"], data.obs["hole"] = "a", data.obs_names, ["a", None, "b"] * 20
     for column, words in (("one", "1 different"), ("each", "60 different"), ("hole", "20 without"), ("no", "'no'")):
         with pytest.raises(InputError, match=f"^batch: .*{words}"):
-            origins_of(data, column)
+            batch_index_of(data, column)
 
 
 def test_the_groups_of_an_annotated_data_set(tmp_path, eager):
@@ -178,7 +178,7 @@ def test_the_cells_of_an_h5ad(tmp_path, form, packed):
     found = load_file(str(tmp_path / "cells.h5ad"), "kind", batch="lab")
     np.testing.assert_array_equal(found.x[:], x.toarray())
     np.testing.assert_array_equal(found.y, np.unique(TYPES[y], return_inverse=True)[1])
-    np.testing.assert_array_equal(found.origins, [0, 1] * 30)
+    np.testing.assert_array_equal(found.batch_index, [0, 1] * 30)
     assert (found.ids.tolist(), found.schema.features) == (data.obs_names.tolist(), GENES)
     assert found.notice.splitlines() == ["30 genes, from X", "2 batches, from obs column 'lab'"]
     few = load_file(str(tmp_path / "cells.h5ad"), layer="tens", genes=5)

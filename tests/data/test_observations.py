@@ -128,7 +128,7 @@ def test_outside_of_images_is_what_most_have_at_their_edges(monkeypatch, paper):
     x[:20] = 77  # the first are others
     for images in (x, x[::-1]):
         monkeypatch.setattr(dataset, "MAX_IMAGES_SAMPLED", 20)
-        assert observe(images).paper.tolist() == paper
+        assert observe(images).background.tolist() == paper
 
 
 @FORMS

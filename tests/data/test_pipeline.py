@@ -250,7 +250,7 @@ def test_a_row_of_a_slice_has_the_map_that_it_has_in_the_batch(rng):
 
 def test_images_with_a_black_of_their_own_are_moved_as_those_from_0_up(rng):
     x = rng.random((50, 6, 7, 3)).astype("f4")
-    other = moved(x - 3, paper=-3.0)
+    other = moved(x - 3, background=-3.0)
     np.testing.assert_allclose(other + 3, moved(x), atol=1e-5)
 
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from vade_tf import VaDEClusterer, metrics
 from vade_tf.model import networks
 from vade_tf.model.counts import Counts, LogCounts, ZeroInflatedCounts, log_counts
-from vade_tf.model.observation import Origins
+from vade_tf.model.observation import BatchEffects
 from vade_tf.model.vade import VaDE
 
 
@@ -140,9 +140,9 @@ def test_counts_are_read_in_float32_whatever_the_policy_of_all_layers_is():
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        read, origins = LogCounts(1e5, np.zeros(2), np.ones(2)), Origins(2, 3)
+        read, effects = LogCounts(1e5, np.zeros(2), np.ones(2)), BatchEffects(2, 3)
         found = read(np.array([[200_000, 100_000]], "f4"))
     finally:
         keras.config.set_dtype_policy(before)
     np.testing.assert_allclose(found, np.log1p([[2e5 / 3, 1e5 / 3]]), rtol=1e-5)
-    assert origins.compute_dtype == "float32"
+    assert effects.compute_dtype == "float32"

@@ -134,8 +134,8 @@ def test_a_batch_that_knows_nothing_of_a_column_leaves_its_variance(rng):
 
 def test_offsets_count_also_where_both_forms_of_rows_were_traced(rng):
     counts = rng.poisson(3, (8, 12)).astype("f4")
-    model = VaDE(networks.build_encoder(12, 3, (8,)), networks.build_decoder(12, 3, (8,)), 4, Counts(30.0), origins=2)
-    model.origins.offsets.assign(rng.normal(size=(2, 12)))
+    model = VaDE(networks.build_encoder(12, 3, (8,)), networks.build_decoder(12, 3, (8,)), 4, Counts(30.0), n_batches=2)
+    model.batch_effects.offsets.assign(rng.normal(size=(2, 12)))
     told = np.concatenate([counts, np.arange(8)[:, None] % 2], axis=1).astype("f4")
     model.compile(FusedAdam(1e-3))
     expected = [model.evaluate(rows, verbose=0, return_dict=True)["elbo"] for rows in (counts, told)]
@@ -273,38 +273,38 @@ def annotated(n, seed=0):
     return anndata.AnnData(scipy.sparse.csr_matrix(x), obs=obs, var=var), y, lab
 
 
-def model_of(x, origins=2):
+def model_of(x, n_batches=2):
     """A small VaDE of counts with offsets that are drawn."""
     first = LogCounts(100.0, np.zeros(WIDTH), np.ones(WIDTH))
     encoder = networks.build_encoder(WIDTH, 3, (8,), "float32", first=first)
-    model = VaDE(encoder, networks.build_decoder(WIDTH, 3, (8,), "float32"), 2, Counts(100.0), origins=origins)
-    if origins:
-        drawn = np.random.default_rng(5).normal(size=(origins, WIDTH))
-        model.origins.set_weights([drawn.astype("f4")])
+    model = VaDE(encoder, networks.build_decoder(WIDTH, 3, (8,), "float32"), 2, Counts(100.0), n_batches=n_batches)
+    if n_batches:
+        drawn = np.random.default_rng(5).normal(size=(n_batches, WIDTH))
+        model.batch_effects.set_weights([drawn.astype("f4")])
     return model
 
 
-def with_origins(x, lab):
+def with_batch(x, lab):
     return np.concatenate([x, lab[:, None]], axis=1).astype("f4")
 
 
-def test_the_bound_is_of_the_decoder_shifted_by_the_origin():
+def test_the_bound_is_of_the_decoder_shifted_by_its_batch():
     x, _, lab = cells(20)
     model = model_of(x)
     noise = np.random.default_rng(1).normal(size=(20, 3)).astype("f4")
-    terms = model.elbo_terms(with_origins(x, lab), noise)
+    terms = model.elbo_terms(with_batch(x, lab), noise)
     m, log_s2 = (part.numpy() for part in model.encode(x))
-    offsets = model.origins.get_weights()[0].astype("f8")
+    offsets = model.batch_effects.get_weights()[0].astype("f8")
     out = model.decoder(m + np.exp(0.5 * log_s2) * noise).numpy() + (offsets - offsets.mean(axis=0))[lab]
     mean = x.sum(axis=1, keepdims=True) * scipy.special.softmax(out.astype("f8"), axis=1)
     expected = -scipy.stats.nbinom.logpmf(x, 1, 1 / (1 + mean)).sum(axis=1)
     np.testing.assert_allclose(terms["distortion"], expected, rtol=1e-4)
 
 
-def test_the_encoder_and_rows_without_an_origin_know_nothing_of_it():
+def test_the_encoder_and_rows_without_a_batch_know_nothing_of_it():
     x, _, lab = cells(20)
-    model, told = model_of(x), with_origins(x, lab)
-    other = with_origins(x, 1 - lab)
+    model, told = model_of(x), with_batch(x, lab)
+    other = with_batch(x, 1 - lab)
     for rows in (told, other):
         np.testing.assert_array_equal(model.encode(rows)[0], model.encode(x)[0])
         np.testing.assert_array_equal(model.predict_on_batch(rows), model.predict_on_batch(x))
@@ -314,9 +314,9 @@ def test_the_encoder_and_rows_without_an_origin_know_nothing_of_it():
     np.testing.assert_allclose(model.elbo(x), plain.elbo(x), rtol=1e-6)
 
 
-def test_a_model_with_origins_is_saved_and_loaded(tmp_path):
+def test_a_model_with_batch_is_saved_and_loaded(tmp_path):
     x, _, lab = cells(20)
-    model, told = model_of(x), with_origins(x, lab)
+    model, told = model_of(x), with_batch(x, lab)
     model.save(tmp_path / "model.keras")
     again = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(again.elbo(told), model.elbo(told))

@@ -101,11 +101,15 @@ def load(cells: Any, schema: Coded | None, asked: dict, about: dict) -> Dataset:
     y = None if asked["labels"] is None else _obs_column(cells, asked["labels"], "labels")
     found = Genes.infer(cells, asked["layer"], asked["genes"]) if schema is None else schema
     x, notes = encode(cells, asked["layer"], found, about["source"])
-    origins = origins_of(cells, asked["batch"])
+    batch_index = batch_index_of(cells, asked["batch"])
     if schema is None:
         notes = found.describe()
-        notes += [] if origins is None else [f"{origins.max() + 1} batches, from obs column {asked['batch']!r}"]
-    more: dict = {"notice": "\n".join(notes), "ids": np.asarray(cells.obs_names).astype(str), "origins": origins}
+        notes += [] if batch_index is None else [f"{batch_index.max() + 1} batches, from obs column {asked['batch']!r}"]
+    more: dict = {
+        "notice": "\n".join(notes),
+        "ids": np.asarray(cells.obs_names).astype(str),
+        "batch_index": batch_index,
+    }
     return build(x, y, schema=found, **about, **more)
 
 
@@ -126,15 +130,15 @@ def is_annotated(x: Any) -> bool:
     return all(hasattr(x, name) for name in ("X", "layers", "obs", "obsm", "obs_names", "var_names"))
 
 
-def origins_of(cells: Any, column: str | None) -> np.ndarray | None:
+def batch_index_of(cells: Any, column: str | None) -> np.ndarray | None:
     """The batch of each cell: the place of its value in a column of `obs` among all, int32 [n]; None: no column."""
     if column is None:
         return None
-    levels, origins = np.unique(_obs_column(cells, column, "batch"), return_inverse=True)
-    if not 2 <= len(levels) <= len(origins) // 2:
-        got = f"{len(levels):,} different ones for {len(origins):,} cells in {column!r}"
+    levels, batch_index = np.unique(_obs_column(cells, column, "batch"), return_inverse=True)
+    if not 2 <= len(levels) <= len(batch_index) // 2:
+        got = f"{len(levels):,} different ones for {len(batch_index):,} cells in {column!r}"
         raise InputError("batch", "a column of few values, as of donors or lanes", got)
-    return origins.astype(np.int32)
+    return batch_index.astype(np.int32)
 
 
 def _obs_column(cells: Any, column: str, argument: str) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 import numpy as np
 
-from vade_tf.data.rows import FileRows, OriginRows, Rows, SparseRows, Stored, part
+from vade_tf.data.rows import FileRows, Rows, RowsWithBatch, SparseRows, Stored, part
 from vade_tf.machine import rows_together, spans
 
 COUNTS = ("counts", "zinb")  # likelihoods of numbers that are taken as they are
@@ -60,13 +60,15 @@ class Observations:
     length: float | None = None  # Euclidean, that all rows share and new ones should have; of texts of a schema None
     texts: bool = False  # whether rows are weights of words: sparse or mostly 0, never below, of one length, not whole
     schema: Coded | None = None  # how a table became these features; only with one may x hold NaN, in missing cells
-    origins: np.ndarray | None = None  # experiment or donor of each row, a number from 0 up, int32 [n]; None: all alike
+    batch_index: np.ndarray | None = (
+        None  # experiment or donor of each row, a number from 0 up, int32 [n]; None: all alike
+    )
     counted: bool = False  # whether rows are a sparse matrix of whole numbers from 0 up, some of them above 1
 
     @property
     def rows(self) -> Rows:
-        """What the bound reads: x, with the number of its origin in one more column where rows have one."""
-        return self.x if self.origins is None else OriginRows(self.x, self.origins)
+        """What the bound reads: x, with the number of its batch in one more column where rows have one."""
+        return self.x if self.batch_index is None else RowsWithBatch(self.x, self.batch_index)
 
     @property
     def kind(self) -> str:
@@ -114,7 +116,7 @@ class Observations:
         return (1 / 255, 0.0) if self.x.dtype == np.uint8 and own == (1.0, 0.0) else own
 
     @cached_property
-    def paper(self) -> np.ndarray:
+    def background(self) -> np.ndarray:
         """The value of each channel that most images have at their edges, which lies outside of them: [channels]."""
         assert self.image_shape is not None
         some = np.asarray(self.x[:: -(-len(self.x) // rows_together(self.x.shape[1], MAX_IMAGES_SAMPLED))])
@@ -125,7 +127,7 @@ class Observations:
     @property
     def on_white(self) -> bool:
         scale, offset = self.grey
-        return bool(np.mean(self.paper) * scale + offset > 0.5)
+        return bool(np.mean(self.background) * scale + offset > 0.5)
 
     def moments(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of every feature without its missing cells, float64 [D] each; of none 0."""
@@ -151,7 +153,9 @@ class Observations:
 
     def part(self, rows: np.ndarray) -> Self:
         """The given rows, by their numbers."""
-        return replace(self, x=part(self.x, rows), origins=None if self.origins is None else self.origins[rows])
+        return replace(
+            self, x=part(self.x, rows), batch_index=None if self.batch_index is None else self.batch_index[rows]
+        )
 
 
 @dataclass(frozen=True)
@@ -175,8 +179,8 @@ class Dataset(Observations):
         checksum = 0
         for block in blocks(self.x):
             checksum = zlib.crc32(np.ascontiguousarray(block).data, checksum)
-        if self.origins is not None:
-            checksum = zlib.crc32(np.ascontiguousarray(self.origins).data, checksum)
+        if self.batch_index is not None:
+            checksum = zlib.crc32(np.ascontiguousarray(self.batch_index).data, checksum)
         return {"source": self.source, "rows": len(self.x), "features": self.x.shape[1], "crc32": checksum}
 
     def part(self, rows: np.ndarray) -> Self:

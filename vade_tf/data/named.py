@@ -9,7 +9,7 @@ class Named:
     """A data set known by name; docs/guide/data.md is the table of all, `public_sets.LOADERS` makes them."""
 
     clusters: int  # number of its classes
-    paper: Mapping = field(default_factory=dict)  # settings of `recipe="paper"` where they differ from those on MNIST
+    paper_settings: Mapping = field(default_factory=dict)  # settings of `recipe="paper"` where they differ from those on MNIST
 
 
 # The settings are those of `config_init` in the authors' code (github.com/slim1017/VaDE, VaDE.py). HHAR differs in its
@@ -22,9 +22,9 @@ DATASETS = {
     "mnist": Named(10),
     "fashion_mnist": Named(10),
     "digits": Named(10),
-    "hhar": Named(6, paper={"epochs": 120}),
+    "hhar": Named(6, paper_settings={"epochs": 120}),
     "stl10": Named(10),
-    "reuters10k": Named(4, paper=_REUTERS_PAPER),
-    "reuters": Named(4, paper=_REUTERS_PAPER),
-    "reuters_r8": Named(8, paper=_REUTERS_PAPER),
+    "reuters10k": Named(4, paper_settings=_REUTERS_PAPER),
+    "reuters": Named(4, paper_settings=_REUTERS_PAPER),
+    "reuters_r8": Named(8, paper_settings=_REUTERS_PAPER),
 }

@@ -31,7 +31,7 @@ def build(
     Args:
         x, likelihood, image_shape, standardise, schema: as for `observe`.
         y: labels, as for `number_labels`.
-        more: origins, notice and ids; these, name and source as in `Dataset`.
+        more: batch_index, notice and ids; these, name and source as in `Dataset`.
 
     Raises:
         InputError: as for `observe`, or y is not one label a row.

@@ -63,7 +63,7 @@ class Augmentation(NamedTuple):
     """How images are moved."""
 
     image_shape: tuple[int, ...]  # (height, width), or (height, width, channels)
-    paper: float | np.ndarray = 0.0  # what lies outside of them, a number or one a channel
+    background: float | np.ndarray = 0.0  # what lies outside of them, a number or one a channel
 
 
 def steps_per_epoch(n: int, batch_size: int) -> int:
@@ -300,7 +300,7 @@ def augment(x: tf.Tensor, how: Augmentation, seed, number=0, of: int = 1) -> tf.
     if of > 1:
         u = u[tf.cast(number, tf.int32) * size :][:size]
     height, width, channels = (*how.image_shape, 1)[:3]
-    images = tf.reshape(tf.cast(x, tf.float32), (-1, height, width, channels)) - how.paper
+    images = tf.reshape(tf.cast(x, tf.float32), (-1, height, width, channels)) - how.background
     long = max(height, width) / max(min(height, width), 1)
     angle, zoom = u[:, 0] * (ROTATION * math.pi / 180 / long), 1.0 + ZOOM * u[:, 1]
     a, b = zoom * tf.cos(angle), -(zoom * tf.sin(angle))  # from places in the result to those in the image: [a, b]
@@ -309,7 +309,7 @@ def augment(x: tf.Tensor, how: Augmentation, seed, number=0, of: int = 1) -> tf.
     zero = tf.zeros_like(a)
     right, down = width * (SHIFT * u[:, 2]), height * (SHIFT * u[:, 3])
     rows = [a, b, x0 - a * x0 - b * y0 + right, c, d, y0 - c * x0 - d * y0 + down, zero, zero]
-    moved = how.paper + tf.raw_ops.ImageProjectiveTransformV3(
+    moved = how.background + tf.raw_ops.ImageProjectiveTransformV3(
         images=images,
         transforms=tf.stack(rows, axis=1),  # [batch, 8]
         output_shape=tf.constant([height, width]),

@@ -163,23 +163,23 @@ def part(x, rows: np.ndarray | slice):
     return x[rows] if isinstance(x, np.ndarray) else x.part(rows)
 
 
-class OriginRows(_Lazy):
+class RowsWithBatch(_Lazy):
     """Rows x, [n, D], read as [n, D + 1], float32: the last column is the batch of each, from 0 up, int [n]."""
 
     dtype = np.dtype(np.float32)
 
-    def __init__(self, x: Stored, origins: np.ndarray):
-        self.x, self.origins = x, origins
+    def __init__(self, x: Stored, batch_index: np.ndarray):
+        self.x, self.batch_index = x, batch_index
         self.shape = (len(x), x.shape[1] + 1)
 
     def __getitem__(self, rows) -> np.ndarray:
-        return np.concatenate([self.x[rows], self.origins[rows, None]], axis=1, dtype=np.float32)
+        return np.concatenate([self.x[rows], self.batch_index[rows, None]], axis=1, dtype=np.float32)
 
-    def part(self, rows: np.ndarray | slice) -> "OriginRows":
-        return OriginRows(part(self.x, rows), self.origins[rows])
+    def part(self, rows: np.ndarray | slice) -> "RowsWithBatch":
+        return RowsWithBatch(part(self.x, rows), self.batch_index[rows])
 
 
-Rows = Stored | OriginRows
+Rows = Stored | RowsWithBatch
 
 
 def is_file(x) -> bool:

@@ -18,27 +18,27 @@ MIN_LOG_S2, MAX_LOG_S2 = -40.0, 10.0  # of q(z|x): far from what it was trained 
 
 
 @keras.saving.register_keras_serializable("vade_tf")
-class Origins(keras.layers.Layer):
+class BatchEffects(keras.layers.Layer):
     """Batch effects of p(x|z): what the experiment or donor of a row, a known covariate, adds to the parameters.
 
-        parameters of p(x | z, o) = decoder(z) + b_o - mean_o b_o        of counts: the log shares of the features
+        parameters of p(x | z, b) = decoder(z) + o_b - mean_b o_b        of counts: the log shares of the features
 
     A row may have the number of its experiment, from 0 up, in one more column after its D features; a row without it
     gets the mean of all offsets, which is 0. The encoder does not read it, so that rows of an experiment that training
-    has not seen get their cluster and code too. b [number, width] is learned from 0; the width is D * outputs.
+    has not seen get their cluster and code too. o [number, width] is learned from 0; the width is D * outputs.
     """
 
     def __init__(self, number: int, width: int, **kwargs):
-        super().__init__(**{"name": "origins", **kwargs, "dtype": "float32"})
+        super().__init__(**{"name": "batch_effects", **kwargs, "dtype": "float32"})
         self.number = number
         self.width = width
         self.offsets = self.add_weight(name="offsets", shape=(number, width), initializer="zeros")
         self.built = True
 
-    def call(self, parameters, origin):
+    def call(self, parameters, batch_index):
         """Parameters [batch, width] of rows with these numbers, float [batch]."""
         centred = self.offsets - keras.ops.mean(self.offsets, axis=0)
-        own = tf.one_hot(tf.cast(origin, tf.int32), self.number)
+        own = tf.one_hot(tf.cast(batch_index, tf.int32), self.number)
         return parameters + own @ centred
 
     def get_config(self):
@@ -49,20 +49,20 @@ class ObservationModel(keras.Model):
     """Encoder and decoder that take raw rows, in any number type, as rows [batch, D] or as images.
 
     Args:
-        encoder, decoder, likelihood, scaling, origins: as for `vade.VaDE`.
+        encoder, decoder, likelihood, scaling, n_batches: as for `vade.VaDE`.
     """
 
     PARTS: tuple[str, ...] = ("encoder", "decoder", "scaling")  # networks and layers that a config holds
 
-    def __init__(self, encoder, decoder, likelihood, scaling, origins=0, **kwargs):
+    def __init__(self, encoder, decoder, likelihood, scaling, n_batches=0, **kwargs):
         check_keras()
         super().__init__(**{**kwargs, "dtype": "float32"})  # raw x and the bound, whatever the global policy
         self.likelihood = likelihoods.get(likelihood)
         self.encoder = encoder
         self.decoder = decoder
         self.scaling = scaling
-        several = whole_number(origins, "origins", 0, 2**31 - 1) > 0
-        self.origins = Origins(origins, self.n_features * self.likelihood.outputs) if several else None
+        several = whole_number(n_batches, "n_batches", 0, 2**31 - 1) > 0
+        self.batch_effects = BatchEffects(n_batches, self.n_features * self.likelihood.outputs) if several else None
         self.log_sigma2_x = None  # of p(x|z), [D]; a subclass that learns it adds the weight
         self.noise_rate = NOISE_RATE
 
@@ -73,7 +73,7 @@ class ObservationModel(keras.Model):
 
     def scale(self, x):
         """Raw features, any number type, [batch, D] or images -> the x of the likelihood, float32 [batch, D]."""
-        if self.origins is not None:
+        if self.batch_effects is not None:
             x = x[:, : self.n_features]
         elif tf.TensorShape(x.shape).rank != 2:  # unknown where `predict` has seen both forms
             x = tf.reshape(x, (-1, self.n_features))
@@ -87,17 +87,17 @@ class ObservationModel(keras.Model):
     def x_parameters(self, z, training=None, x=None):
         """The decoder's parameters of p(x|z), float32 rows: z [batch, latent] -> [batch, D * outputs].
 
-        x: the raw rows, which may tell their origin; default: none does, and p(x|z) is that of the mean origin.
+        x: the raw rows, which may tell their batch; default: none does, and the mean effect, 0, is added.
         """
         out = self.decoder(within_reach(self.decoder, z), training=training)
         width = self.n_features * self.likelihood.outputs
         out = tf.cast(out if len(out.shape) == 2 else keras.ops.reshape(out, (-1, width)), tf.float32)
-        if self.origins is None or x is None or x.shape[-1] == self.n_features:
+        if self.batch_effects is None or x is None or x.shape[-1] == self.n_features:
             return out
-        origin = x[:, -1]
-        if x.shape[-1] is None:  # in a function that was traced for rows of both forms; -1 is no origin
-            origin = tf.where(tf.shape(x)[-1] > self.n_features, tf.cast(origin, tf.int32), -1)
-        return self.origins(out, origin)
+        batch_index = x[:, -1]
+        if x.shape[-1] is None:  # in a function that was traced for rows of both forms; -1 is no batch
+            batch_index = tf.where(tf.shape(x)[-1] > self.n_features, tf.cast(batch_index, tf.int32), -1)
+        return self.batch_effects(out, batch_index)
 
     def encoded(self, x, training=False):
         """What the encoder gives for raw x [batch, D]."""
@@ -214,10 +214,12 @@ def check_rows(model: ObservationModel, x) -> None:
         if not hasattr(each, "__array__"):
             continue
         rows = np.asarray(each)
-        if model.origins is not None and rows.ndim == 2 and rows.shape[1] == width + 1:
-            if not np.isin(rows[:, -1], np.arange(model.origins.number)).all():
+        if model.batch_effects is not None and rows.ndim == 2 and rows.shape[1] == width + 1:
+            if not np.isin(rows[:, -1], np.arange(model.batch_effects.number)).all():
                 got = f"{rows[:, -1].min():g} to {rows[:, -1].max():g}"
-                raise InputError("x", f"batch numbers from 0 to {model.origins.number - 1} in the last column", got)
+                raise InputError(
+                    "x", f"batch numbers from 0 to {model.batch_effects.number - 1} in the last column", got
+                )
             rows = rows[:, :-1]
         if rows.ndim < 2 or not len(rows) or math.prod(rows.shape[1:]) != width:
             raise InputError("x", f"an array of rows [n, {width}]", f"shape {rows.shape}")
@@ -233,7 +235,7 @@ class Reconstruction:
     Args:
         likelihood: of the VaDE, or its `config`.
         scaling: of the VaDE, a layer or None.
-        n_features: D; a target may have one more column, see `Origins`.
+        n_features: D; a target may have one more column, see `BatchEffects`.
     """
 
     def __init__(self, likelihood, scaling: keras.layers.Layer | None, n_features: int):

@@ -34,8 +34,8 @@ class VaDE(ObservationModel):
         scaling: layer from raw features [batch, D] to the x that the likelihood is about, e.g.
             `keras.layers.Rescaling(1 / 255, dtype="float32")`; applied wherever the model takes x. Default: none.
         guide_weight: weight of the hints, nats per nat; a weight of the model, so a callback can change it.
-        origins: number of experiments or donors that rows come from; where it is not 0, the default, rows may have one
-            more column, the number of theirs, and an offset is learned for each.
+        n_batches: number of experiments or donors that the rows come from. Above 0, the default, an offset is learned
+            for each of them, and rows may have one more column, the number of their batch.
         seed: noise of step t is a pure function of (seed, t), with XLA (jit_compile=True) another one; two runs with
             one seed are equal, on one device or many.
 
@@ -52,12 +52,12 @@ class VaDE(ObservationModel):
         *,
         scaling=None,
         guide_weight=20.0,
-        origins=0,
+        n_batches=0,
         seed=0,
         **kwargs,
     ):
         own_networks.check(encoder, decoder, likelihoods.get(likelihood).outputs)
-        super().__init__(encoder, decoder, likelihood, scaling, origins, **kwargs)
+        super().__init__(encoder, decoder, likelihood, scaling, n_batches, **kwargs)
         self.seed = whole_number(seed, "seed", 0, 2**31 - 1)
         self.prior = GaussianMixturePrior(n_clusters, decoder.input_shape[-1], self.seed, name="prior")
         more: dict = {"trainable": False, "dtype": "float32", "autocast": False}
@@ -267,7 +267,7 @@ class VaDE(ObservationModel):
         return {
             **super().get_config(),
             "n_clusters": self.prior.n_components,
-            "origins": 0 if self.origins is None else self.origins.number,
+            "n_batches": 0 if self.batch_effects is None else self.batch_effects.number,
             "guide_weight": float(keras.ops.convert_to_numpy(self.guide_weight)),
             "seed": self.seed,
         }

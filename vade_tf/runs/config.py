@@ -86,7 +86,7 @@ class TrainConfig(Settings):
 
     def _preset(self) -> dict:
         own = DATASETS.get(self.dataset) if isinstance(self.dataset, str) else None
-        return {**RECIPES[self.recipe], **(own.paper if own is not None and self.recipe == "paper" else {})}
+        return {**RECIPES[self.recipe], **(own.paper_settings if own is not None and self.recipe == "paper" else {})}
 
     def __post_init__(self):
         if self.data is None and self.dataset is None:

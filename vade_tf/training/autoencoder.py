@@ -66,8 +66,8 @@ def _train(fitting: Fitting, autoencoder: keras.Model, loss, networks: Sequence[
 
 
 def trained_parts(model: VaDE) -> list[keras.layers.Layer]:
-    """What an autoencoder made of a VaDE has weights in: the networks, and what origins add to their output."""
-    return [model.encoder, model.decoder, *([] if model.origins is None else [model.origins])]
+    """What an autoencoder made of a VaDE has weights in: the networks, and what batch effects add to their output."""
+    return [model.encoder, model.decoder, *([] if model.batch_effects is None else [model.batch_effects])]
 
 
 def set_pretrained(networks: Sequence[keras.layers.Layer], weights: list[np.ndarray]) -> None:
@@ -78,14 +78,14 @@ def set_pretrained(networks: Sequence[keras.layers.Layer], weights: list[np.ndar
 
 
 def build_autoencoder(model: VaDE) -> keras.Model:
-    """The deterministic autoencoder made of a VaDE's own networks: raw x -> decoder(m(x)), shifted as its origin is."""
-    rows = keras.Input((model.n_features + (model.origins is not None),))
-    x = rows if model.origins is None else rows[:, :-1]
+    """The deterministic autoencoder made of a VaDE's own networks: raw x -> decoder(m(x)), with its batch effect."""
+    rows = keras.Input((model.n_features + (model.batch_effects is not None),))
+    x = rows if model.batch_effects is None else rows[:, :-1]
     scaled = x if model.scaling is None else model.scaling(x)
     out = model.decoder(mean_encoder(model)(model.shaped(scaled)))
     flat = out if len(out.shape) == 2 else keras.layers.Flatten(dtype="float32")(out)
-    if model.origins is not None:
-        flat = model.origins(flat, rows[:, -1])
+    if model.batch_effects is not None:
+        flat = model.batch_effects(flat, rows[:, -1])
     return keras.Model(rows, flat, name=AUTOENCODER)
 
 

@@ -102,7 +102,7 @@ def validate_together(data: Observations, likelihood: Likelihood, settings: Reso
             raise InputError("self_train_epochs", needs, str(settings.self_train_epochs))
     if hints is not None and (hints >= 0).any() and settings.guide_weight == 0:
         raise InputError("guide_weight", "a weight above 0 for hints", "0")
-    if data.origins is not None and not counts:
+    if data.batch_index is not None and not counts:
         hint = "set layer to that of the counts, or likelihood to counts"
         raise InputError("batch", "counts", f"rows that are taken as {likelihood.name}", hint)
     distribute.check_batch_size(device.strategy(settings.distribute), settings.batch_size)
@@ -130,8 +130,8 @@ def build_model(data: Observations, likelihood: Likelihood, settings: Resolved, 
     encoder, decoder = own
     if likelihood.takes_missing and data.has_holes and not networks.fills(encoder):
         raise InputError("x", "no missing cells beside networks of your own", "some", "fill them first")
-    origins = 0 if data.origins is None else int(data.origins.max()) + 1
-    more: dict = {"scaling": scaling, "origins": origins, "seed": settings.seed}
+    n_batches = 0 if data.batch_index is None else int(data.batch_index.max()) + 1
+    more: dict = {"scaling": scaling, "n_batches": n_batches, "seed": settings.seed}
     model = VaDE(encoder, decoder, settings.clusters, likelihood, **more)
     if caller:
         some = subset(len(data.x), pipeline.together(data.x, 1000), settings.seed, Stream.LOOKED_AT)

@@ -13,7 +13,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.extmath import randomized_svd
 
 from vade_tf.data import pipeline
-from vade_tf.data.rows import OriginRows, Rows, part
+from vade_tf.data.rows import Rows, RowsWithBatch, part
 from vade_tf.errors import DivergedError
 from vade_tf.model.counts import LogCounts
 from vade_tf.model.vade import VaDE
@@ -87,26 +87,28 @@ def count_directions(model: VaDE, x: Rows) -> Reader:
     def directions(rows: Rows) -> np.ndarray:
         return np.concatenate([(logs(block) - mean) @ axes for block in pipeline.blocks(rows)])
 
-    if model.origins is None or not isinstance(some, OriginRows):
+    if model.batch_effects is None or not isinstance(some, RowsWithBatch):
         return lambda rows: [directions(rows)]
-    shift = batch_shifts(directions(some), some.origins, model.origins.number)  # [batches, width]
+    shift = batch_shifts(directions(some), some.batch_index, model.batch_effects.number)  # [batches, width]
 
     def read(rows: Rows) -> list[np.ndarray]:
-        origins = np.concatenate([block[:, -1].astype(int) for block in pipeline.blocks(rows)])
-        return [directions(rows) - shift[origins]]
+        batch_index = np.concatenate([block[:, -1].astype(int) for block in pipeline.blocks(rows)])
+        return [directions(rows) - shift[batch_index]]
 
     return read
 
 
-def batch_shifts(rows: np.ndarray, origins: np.ndarray, number: int) -> np.ndarray:
-    """What to take away from the rows [n, d] of each of so many batches (origins, int [n]): [number, d].
+def batch_shifts(rows: np.ndarray, batch_index: np.ndarray, number: int) -> np.ndarray:
+    """What to take away from the rows [n, d] of each of so many batches (batch_index, int [n]): [number, d].
 
     Pairs of rows that are each among the other's nearest neighbours in the other batch are taken to be of one kind
     (Haghverdi et al., Nature Biotechnology 2018), and their mean difference is that of the batches; then anew with the
     batch moved, which has other neighbours. The mean of all rows is not moved. Batches without rows have 0.
     """
     found, rng = np.zeros((number, rows.shape[1])), generator(0)
-    parts = {o: rows[rng.permutation(np.flatnonzero(origins == o))[:MAX_ROWS_PAIRED]] for o in np.unique(origins)}
+    parts = {
+        o: rows[rng.permutation(np.flatnonzero(batch_index == o))[:MAX_ROWS_PAIRED]] for o in np.unique(batch_index)
+    }
     first, *others = sorted(parts, key=lambda o: (-len(parts[o]), o))
     together, limit = [parts[first]], 0.001 * np.sqrt(np.mean(rows.var(axis=0)) * rows.shape[1])
     for o in others:  # in 40 steps at most, of which the last is a thousandth of the rows' spread
@@ -118,7 +120,7 @@ def batch_shifts(rows: np.ndarray, origins: np.ndarray, number: int) -> np.ndarr
             if np.linalg.norm(step) < limit:
                 break
         together.append(parts[o] - found[o])
-    counts = np.bincount(origins, minlength=number)
+    counts = np.bincount(batch_index, minlength=number)
     found -= counts @ found / len(rows)
     found[counts == 0] = 0.0
     return found.astype(np.float32)

@@ -93,7 +93,7 @@ class Fitting:
         settings, shape = self.settings, self.data.image_shape
         if settings.augment == "none" or shape is None or (phase == "pretrain" and settings.network != "conv"):
             return None
-        return pipeline.Augmentation(shape, self.data.paper)
+        return pipeline.Augmentation(shape, self.data.background)
 
     def batches(self, phase: str, span: range, seed: int | None = None, **more) -> tf.data.Dataset:
         """Batches of the epochs of a span, see `pipeline.training_batches`; seed: of their order, default the fit's.
@@ -169,7 +169,7 @@ def begin(
     own = networks is not None
     if system != "vade" and settings.distribute != "none":
         raise InputError("distribute", "'none': several devices train VaDE alone", repr(settings.distribute))
-    if system != "vade" and data.origins is not None:
+    if system != "vade" and data.batch_index is not None:
         raise InputError("batch", "VaDE, which alone knows batches", system, "leave it out")
     network = settings.network if own else build.choose_network(data, likelihood, settings)
     if system == "vade":

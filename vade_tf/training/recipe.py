@@ -115,8 +115,8 @@ def choose(fitting: Fitting) -> tuple[Fitting, Choice]:
     before = fitting.model
     networks = before.encoder, before.decoder
     model = build.build_model(fitting.data, before.likelihood, settings, fitting.precision, networks)
-    if model.origins is not None and before.origins is not None:
-        model.origins.set_weights(before.origins.get_weights())
+    if model.batch_effects is not None and before.batch_effects is not None:
+        model.batch_effects.set_weights(before.batch_effects.get_weights())
     return replace(fitting, settings=settings, model=model), choice
 
 
