@@ -9,7 +9,8 @@ class Named:
     """A data set known by name; docs/guide/data.md is the table of all, `public_sets.LOADERS` makes them."""
 
     clusters: int  # number of its classes
-    paper_settings: Mapping = field(default_factory=dict)  # settings of `recipe="paper"` where they differ from those on MNIST
+    # Settings of `recipe="paper"` where they differ from those on MNIST
+    paper_settings: Mapping = field(default_factory=dict)
 
 
 # The settings are those of `config_init` in the authors' code (github.com/slim1017/VaDE, VaDE.py). HHAR differs in its
