@@ -29,7 +29,9 @@ import rivals
 
 RESULTS = frame.RESULTS / "embeddings.csv"
 COMMAND = "python benchmarks/embeddings.py --folder FOLDER --elsewhere PYTHON"
-COLUMNS = (*rivals.KEY, "n", "features", "clusters", "found", "left_out", "acc", "nmi", "ari", "ece", "seconds", "commit")
+COLUMNS = (
+    *rivals.KEY, "n", "features", "clusters", "found", "left_out", "acc", "nmi", "ari", "ece", "seconds", "commit",
+)  # fmt: skip
 NAMES = {
     "kmeans": "k-means",
     "tied": "GMM, tied",

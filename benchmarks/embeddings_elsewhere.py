@@ -21,7 +21,8 @@ def umap(x: np.ndarray, clusters: int, seed: int) -> dict:
     from umap import UMAP
 
     def reduced(rows: np.ndarray) -> np.ndarray:
-        return UMAP(n_neighbors=15, n_components=5, min_dist=0.0, metric="cosine", random_state=seed).fit_transform(rows)
+        model = UMAP(n_neighbors=15, n_components=5, min_dist=0.0, metric="cosine", random_state=seed)
+        return model.fit_transform(rows)
 
     reduced(x[:500])
     code, seconds = timed(lambda: reduced(x))

@@ -1,25 +1,33 @@
 """Groups of embeddings: rows averaged over a graph of nearest rows, then k-means. Knows no label, model or file.
 
 Rows of length 1 are read in their principal directions. Each row is replaced several times by the mean of itself and
-its nearest rows, which is a graph convolution without weights (Wu et al., SGC, ICML 2019; Zhang et al., AGC, IJCAI
-2019). Groups become P by the shares of a row's nearest rows.
+its nearest rows: a graph convolution without weights (Wu et al., SGC, ICML 2019; Zhang et al., AGC, IJCAI 2019).
+Groups become P by the shares of a row's nearest rows.
 """
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse
 from sklearn.cluster import KMeans
-from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-# By benchmarks/embeddings_start.py
-N_DIRECTIONS = 100
+from vade_tf.seeding import Stream, subset
+from vade_tf.threads import one_thread
+
+# Chosen by benchmarks/embeddings_start.py
+MAX_DIRECTIONS = 100
+MIN_DIRECTIONS = 10
 N_NEIGHBOURS = 30  # whose mean replaces a row
 N_ROUNDS = 3
 N_SHARED = 20  # nearest rows whose groups make P
-FLOAT16_STEP = 2.0**-10  # between float16 numbers at 1; a length of rounded cells is off by less than half of it
+
+BLOCK_ROWS = 16_384  # whose lengths are found at a time
+MAX_ROWS_SAMPLED = 20_000  # that principal directions are found on
+MIN_COLUMNS = 16  # of embeddings; a table of few columns may be normalised, too
+LENGTH_TOLERANCE = 2.0**-10  # of the longest; rounding to float16 moves a length by half of it at most
 
 
 class Neighbourhood(NamedTuple):
@@ -27,19 +35,27 @@ class Neighbourhood(NamedTuple):
 
     coordinates: np.ndarray  # float32 [n, d], of length 1
     neighbours: np.ndarray  # int32 [n, N_NEIGHBOURS], the nearest first, without the row itself
-    averaged: np.ndarray  # float32 [n, d]
+    averaged: np.ndarray  # float32 [n, d], of length 1
 
 
-def have_length_one(x: np.ndarray) -> bool:
-    """Whether dense rows [n, D] are of length 1, as far as float16 rounds: then they are embeddings.
+def have_one_length(x: np.ndarray) -> bool:
+    """Whether dense rows [n, D] are embeddings: of one length, as far as float16 rounds.
 
-    Rows of fewer than eight columns and rows of few distinct values, such as one-hot codes, are not.
+    Rows of zeros and rows with a missing cell decide nothing, as long as they are fewer than half. One-hot codes and
+    other whole numbers are no embeddings, nor are rows that are mostly zeros, as TF-IDF makes them.
     """
-    x = np.asarray(x)
-    if x.ndim != 2 or x.shape[1] < 8:
+    if x.ndim != 2 or len(x) == 0 or x.shape[1] < MIN_COLUMNS or x.dtype.kind != "f":
         return False
-    length = np.linalg.norm(x.astype(np.float32), axis=1)
-    return bool((np.abs(length - 1) < FLOAT16_STEP).all())
+    some = np.asarray(x[:BLOCK_ROWS], np.float32)
+    if np.mean(some == 0) > 0.5 or (some == np.round(some)).all():
+        return False
+    lengths = np.zeros(0, np.float32)
+    for first in range(0, len(x), BLOCK_ROWS):
+        block = np.linalg.norm(np.asarray(x[first : first + BLOCK_ROWS], np.float32), axis=1)
+        lengths = np.concatenate([lengths, block[np.isfinite(block) & (block > 0)]])
+        if len(lengths) and np.ptp(lengths) > LENGTH_TOLERANCE * lengths.max():
+            return False
+    return 2 * len(lengths) > len(x)
 
 
 def of_length_one(x: np.ndarray) -> np.ndarray:
@@ -48,16 +64,48 @@ def of_length_one(x: np.ndarray) -> np.ndarray:
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
 
 
-def principal_directions(x: np.ndarray, seed: int, n: int = N_DIRECTIONS) -> Callable[[np.ndarray], np.ndarray]:
-    """A reader from rows [m, D] to their coordinates of length 1 in n principal directions of x: float32 [m, n]."""
-    found = PCA(min(n, *x.shape), random_state=seed).fit(of_length_one(x))
-    return lambda rows: of_length_one(found.transform(of_length_one(rows)))
+def average_rows(x: np.ndarray, seed: int) -> Neighbourhood:
+    """The neighbourhood of embeddings [n, D]; the seed chooses the rows that principal directions are found on."""
+    return neighbourhood(principal_directions(x, seed)(x))
 
 
-def neighbourhood(
-    coordinates: np.ndarray, n_neighbours: int = N_NEIGHBOURS, n_rounds: int = N_ROUNDS
-) -> Neighbourhood:
-    """Nearest rows and averages of rows [n, d] of length 1. The search is exact: its time is quadratic in n."""
+def principal_directions(x: np.ndarray, seed: int, n: int | None = None) -> Callable[[np.ndarray], np.ndarray]:
+    """A reader from rows [m, D] to their coordinates in the principal directions of x, float32 [m, d] of length 1.
+
+    There are n directions, or as many as are `above_noise`, from `MIN_DIRECTIONS` to `MAX_DIRECTIONS`.
+    """
+    sample = of_length_one(x[subset(len(x), MAX_ROWS_SAMPLED, seed, Stream.SPACES)])
+    mean = sample.mean(axis=0)
+    sample -= mean
+    few = len(sample) < sample.shape[1]  # then the directions are sums of rows, and products between rows say which
+    products = sample @ sample.T if few else sample.T @ sample
+    with one_thread():  # sums over several threads come in any order
+        if n is None:
+            n = int(np.clip(above_noise(scipy.linalg.eigvalsh(products), sample.shape), MIN_DIRECTIONS, MAX_DIRECTIONS))
+        largest = max(len(products) - n, 0), len(products) - 1
+        axes = scipy.linalg.eigh(products, subset_by_index=largest)[1][:, ::-1]
+    if few:
+        axes = sample.T @ axes
+        axes /= np.maximum(np.linalg.norm(axes, axis=0), 1e-12)
+    return lambda rows: of_length_one((of_length_one(rows) - mean) @ axes)
+
+
+def above_noise(eigenvalues: np.ndarray, shape: tuple[int, int]) -> int:
+    """How many eigenvalues [min(shape)] of a matrix' products are larger than those of noise alone.
+
+    Those of noise end at an edge (Marchenko and Pastur, 1967). The median says how strong the noise is (Gavish and
+    Donoho, IEEE Transactions on Information Theory 2014).
+    """
+    ratio = min(shape) / max(shape)
+    low, high = (1 - ratio**0.5) ** 2, (1 + ratio**0.5) ** 2
+    values = np.linspace(low, high, 10_001)[1:-1]
+    cumulative = np.cumsum(np.sqrt((high - values) * (values - low)) / values)
+    median = values[np.searchsorted(cumulative, cumulative[-1] / 2)]
+    return int(np.sum(eigenvalues > np.median(eigenvalues) * high / median))
+
+
+def neighbourhood(coordinates: np.ndarray, n_neighbours: int = N_NEIGHBOURS, n_rounds: int = N_ROUNDS) -> Neighbourhood:
+    """Nearest rows and averages of rows [n, d] of length 1. The search is exact, so its time is quadratic in n."""
     n_nearest = min(n_neighbours, len(coordinates) - 1)
     search = NearestNeighbors(n_neighbors=n_nearest, algorithm="brute").fit(coordinates)
     neighbours = search.kneighbors(return_distance=False).astype(np.int32)
@@ -65,20 +113,23 @@ def neighbourhood(
 
 
 def averages(coordinates: np.ndarray, neighbours: np.ndarray, n_rounds: int = N_ROUNDS) -> np.ndarray:
-    """Rows [n, d], each replaced n_rounds times by the mean of itself and its neighbours int [n, m]: float32 [n, d]."""
+    """Rows [n, d], each replaced n_rounds times by the mean of itself and its neighbours, int [n, m].
+
+    The averages are brought to length 1, float32 [n, d]. Without it k-means finds worse groups.
+    """
     n, m = neighbours.shape
-    mean = scipy.sparse.csr_matrix((np.full(n * m, 1 / (m + 1), np.float32), neighbours.ravel(), np.arange(n + 1) * m))
-    mean = mean + scipy.sparse.eye(n, dtype=np.float32, format="csr") / np.float32(m + 1)
+    ends = np.arange(n + 1) * m
+    total = scipy.sparse.csr_matrix((np.ones(n * m, np.float32), neighbours.ravel(), ends), (n, n))
     for _ in range(n_rounds):
-        coordinates = mean @ coordinates
-    return coordinates
+        coordinates = (coordinates + total @ coordinates) / (m + 1)
+    return of_length_one(coordinates)
 
 
-def groups(averaged: np.ndarray, n_clusters: int, seed: int) -> np.ndarray:
-    """Groups int32 [n] of averaged rows [n, d], by k-means, the best of ten starts."""
-    return KMeans(n_clusters, n_init=10, random_state=seed).fit(averaged).labels_
+def group(near: Neighbourhood, n_clusters: int, seed: int) -> np.ndarray:
+    """Groups int32 [n] by k-means of the averaged rows, the best of ten starts."""
+    return KMeans(n_clusters, n_init=10, random_state=seed).fit(near.averaged).labels_
 
 
 def shares(labels: np.ndarray, neighbours: np.ndarray, n_clusters: int) -> np.ndarray:
-    """P: the share of each group of int [n] among a row's `N_SHARED` nearest rows, float32 [n, K]."""
+    """P: the share of each group, of labels int [n], among a row's `N_SHARED` nearest rows, float32 [n, K]."""
     return np.eye(n_clusters, dtype=np.float32)[labels[neighbours[:, :N_SHARED]]].mean(axis=1)
