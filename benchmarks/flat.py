@@ -20,6 +20,7 @@ COLUMNS = ("gain", "epochs", "acc", "ece")
 def main() -> None:
     from vade_tf import VaDEClusterer
     from vade_tf.training import validation
+    from vade_tf.training.store import epochs_done
 
     found: dict[float, list] = {gain: [] for gain in GAINS}
     for name in calibration.MADE:
@@ -28,7 +29,7 @@ def main() -> None:
             validation.MIN_GAIN = gain
             model = VaDEClusterer(data.clusters, random_state=0).fit(data.raw)
             scores = calibration.scores(data, model.predict_proba(data.raw))
-            epochs = sum(row["phase"] == "pretrain" for row in model.history_)
+            epochs = epochs_done(model.history_, "pretrain")
             found[gain].append((epochs, float(scores["acc"]), float(scores["ece"])))
             print(name, gain, *found[gain][-1], flush=True)
     rows = [dict(zip(COLUMNS, (gain, *np.mean(each, axis=0).round(4)), strict=True)) for gain, each in found.items()]

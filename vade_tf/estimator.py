@@ -102,7 +102,7 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
         outlier_score_, typicality_: with `contamination`: share of the rows that are denser, and 1 less it, [n];
             `limits_`: log density of each cluster below which a row is an outlier, nats [K].
         weights_, means_, covariances_: pi [K]; mean and variances of each component in the code, [K, latent].
-        history_: a dict an epoch of each phase: loss, terms of the bound, learning rate, seconds.
+        history_: a dict for each recorded epoch of each phase: loss, terms of the bound, learning rate, seconds.
         health_, remedies_: what is wrong with the result, of clusters also a `ConvergenceWarning`, and what was done
             about it in training; a sentence each.
         likelihood_: the name of p(x|z), "mixed" of the columns of a table.

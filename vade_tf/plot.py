@@ -74,7 +74,7 @@ def samples(model: VaDEClusterer, n: int = 10, ax: Axes | None = None) -> Axes:
 
 
 def training(model: VaDEClusterer, ax: Axes | None = None) -> Axes:
-    """The bound in each epoch of VaDE, nats a row, as training saw it."""
+    """The bound in the epochs of VaDE, nats a row, as training saw it."""
     return figures.curve(model.history_, "elbo", _axes(ax, 3.2))
 
 
@@ -103,7 +103,7 @@ def write_report(model: VaDEClusterer, X, path: str | Path, y=None) -> Path:
     """
     path, dataset, vade = Path(path), model._dataset(X, y), model.model_
     found = evaluation.findings(vade, dataset.x)
-    phases = pandas.DataFrame(model.history_, columns=["phase", "seconds"]).groupby("phase", sort=False)["seconds"]
+    phases = pandas.DataFrame(model.history_, columns=["phase", "epoch", "seconds"]).groupby("phase", sort=False)
     training = {
         "health": model.health_,
         "remedies": model.remedies_,
@@ -111,8 +111,8 @@ def write_report(model: VaDEClusterer, X, path: str | Path, y=None) -> Path:
         "start": model.start_,
         "likelihood": model.likelihood_,
         "device": device.describe(),
-        "epochs": phases.size().to_dict(),
-        "seconds": phases.sum().to_dict(),
+        "epochs": phases["epoch"].max().to_dict(),
+        "seconds": phases["seconds"].sum().to_dict(),
         "versions": {},
     }
     result = {

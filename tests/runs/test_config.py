@@ -83,37 +83,39 @@ def test_few_rows_get_narrower_networks_unless_the_widths_are_given(n, more):
 
 
 @given(st.integers(1, 20_000), st.integers(1, 512), st.sampled_from([8, 784]), st.booleans(), st.booleans())
-def test_an_epoch_makes_its_updates_of_the_rows_that_it_is_trained_on(n, size, features, learns_variance, alone):
+def test_a_block_makes_its_updates_of_the_rows_that_it_is_trained_on(n, size, features, learns_variance, alone):
     config = TrainConfig(clusters=1, batch_size=size, model="vade" if alone else "dec")
     found = config.resolve(n, features, learns_variance=learns_variance)
     trained = n - found.validation_rows
     updates = {"pretrain": (50, trained), "fit": (250 if features == 784 else 100, trained if alone else n)}
     for phase, (least, rows) in updates.items():
-        passes, steps = found.pretrain_passes if phase == "pretrain" else found.passes, -(-rows // size)
-        assert (passes - 1) * steps < least
-        assert passes * steps >= least
+        interval, steps = found.pretrain_interval if phase == "pretrain" else found.interval, -(-rows // size)
+        assert (interval - 1) * steps < least
+        assert interval * steps >= least
 
 
 def test_convolutions_get_half_a_batch_and_the_same_updates_unless_a_batch_is_given():
     """A step of theirs takes as much longer as it has more rows."""
     dense, conv = (Settings(clusters=3).resolve(5000, 784, convolves=convolves) for convolves in (False, True))
     assert (dense.batch_size, conv.batch_size) == (256, 128)
-    steps = [(each.passes * -(-4500 // each.batch_size), each.epochs) for each in (dense, conv)]
+    steps = [(each.interval * -(-4500 // each.batch_size), each.epochs // each.interval) for each in (dense, conv)]
     assert steps == [(252, 10), (252, 10)]
     assert Settings(clusters=3, batch_size=200).resolve(5000, 784, convolves=True).batch_size == 200
     assert Settings(clusters=3, recipe="paper").resolve(5000, 784, convolves=True).batch_size == 100
     assert TrainConfig(clusters=3, model="dec").resolve(5000, 784, convolves=True).batch_size == 256  # as published
 
 
-def lengths(n=50_000, sharpens=True, **settings):
+def lengths(n=70_000, sharpens=True, **settings):
     found = TrainConfig(dataset="mnist", clusters=10, **settings).resolve(n, 784, sharpens=sharpens)
     return found.epochs, found.guide_epochs, found.regroups, found.self_train_epochs
 
 
 def test_groups_of_many_images_are_sharpened_where_nothing_else_is_said():
     assert lengths() == (20, 20, 1, 20)
-    assert lengths(49_999) == lengths(sharpens=False) == lengths(self_train_epochs=0) == (10, 10, 3, 0)
-    assert lengths(100, self_train_epochs=5) == (20, 20, 1, 5)
+    assert lengths(sharpens=False) == lengths(self_train_epochs=0) == (10, 10, 3, 0)
+    assert lengths(49_999)[2:] == (3, 0)
+    assert lengths(50_000) == (40, 40, 1, 40)  # a pass has 196 updates, so two count as one
+    assert lengths(100, self_train_epochs=5) == (20 * 250, 20 * 250, 1, 5)
     assert lengths(self_train_epochs=5, epochs=8, guide_epochs=7, regroups=2) == (8, 7, 2, 5)
     for said in ({"epochs": 20}, {"guide_epochs": 9}, {"regroups": 3}, {"augment": "none"}, {"recipe": "paper"}):
         assert lengths(**said)[3] == 0

@@ -35,7 +35,7 @@ def record(small_model, monkeypatch):
         one = callbacks.Record(Kept(), "fit", epochs, before, said.append, None)
         one.said = said
         one.set_model(small_model())
-        one.set_params({"epochs": ends or epochs})
+        one.set_params({"epochs": ends or epochs, "kept_every": callbacks.kept_every(epochs, 1)})
         one.on_train_begin()
         return one
 

@@ -52,7 +52,7 @@ def test_spans_without_hints_are_those_between_new_partitions(x, asked, regroupe
     """P of the start for an epoch, then the one found anew; the guide lets go after the second epoch."""
     fitting = begin(x)
     np.testing.assert_array_equal(guidance.guide(fitting, all_in(0)), all_in(2))
-    assert targets(asked) == [((0, 1), [0]), ((1, 4), [2])]
+    assert targets(asked) == [((0, 1), [0]), ((1, 2), [2]), ((2, 4), [2])]
     kept = fitting.store.load("partition")
     assert (int(kept["epoch"]), kept["P"].dtype, fitting.seconds["init"] > 0) == (1, np.float16, True)
     assert [row["epoch"] for row in fitting.rows] == [1, 2, 3, 4]

@@ -79,12 +79,11 @@ def training_batches(
     *,
     beside: Sequence[np.ndarray] = (),
     augmentation: Augmentation | None = None,
-    passes: int = 1,
     numbers: np.ndarray | None = None,
     slices: Slices | None = None,
     held: tf.Tensor | None = None,
 ) -> tf.data.Dataset:
-    """Shuffled batches of the given epochs, one epoch after the other.
+    """Shuffled batches of the given epochs, one epoch after the other; an epoch is one pass over the rows.
 
     Args:
         x, batch_size: raw rows, [n, D], and how many a batch has.
@@ -92,7 +91,6 @@ def training_batches(
         epochs: numbers of the epochs to deliver; epoch e is the same whichever epoch the range starts with.
         beside: arrays that come with the rows, [n, ...] each: hints or probabilities, weights; default none.
         augmentation: how images are moved; default not.
-        passes: how often an epoch reads all rows, each time in another order.
         numbers: of the rows that are read, int [m]; default all.
         slices: of each batch, where several devices share it. The first rows of a batch that cannot be shared evenly
             are in it twice. Default: whole batches.
@@ -101,7 +99,7 @@ def training_batches(
     Returns:
         Batches of x, or (x, *beside); with augmentation the pair (augmented x, x) stands for x.
     """
-    span, slices = range(epochs.start * passes, epochs.stop * passes), slices or WHOLE
+    slices = slices or WHOLE
     moved = fold(seed, Stream.AUGMENTATION)  # apart from the noise of a step, which is drawn by (seed, step)
 
     def seen(batch, number, step):  # a slice of this number
@@ -112,7 +110,7 @@ def training_batches(
 
     if isinstance(x, FileRows):
         own = slice(None) if numbers is None else numbers
-        return _from_file(x.part(own), batch_size, seed, span, [each[own] for each in beside], slices, seen)
+        return _from_file(x.part(own), batch_size, seed, epochs, [each[own] for each in beside], slices, seen)
     with tf.device("CPU"):  # as the rows themselves: a GPU has no room for a number of each
         read = None if numbers is None else tf.constant(numbers)
         others = [tf.constant(each) for each in beside]
@@ -120,7 +118,7 @@ def training_batches(
     rows, steps = _gatherer(x if held is None else held), steps_per_epoch(n, batch_size)
 
     @plain
-    def batches_of(number):  # of a pass, counted from the first epoch on
+    def batches_of(number):  # of an epoch
         order = tf.random.experimental.stateless_shuffle(tf.range(n), seed=tf.stack([tf.cast(seed, tf.int64), number]))
         order = order if read is None else tf.gather(read, order)
         return slices.batches(order, batch_size, number * steps)
@@ -130,13 +128,13 @@ def training_batches(
         batch = seen(rows(indices), number, step)
         return (batch, *(tf.gather(each, indices) for each in others)) if others else batch
 
-    return _ahead(tf.data.Dataset.range(span.start, span.stop).flat_map(batches_of), gather, x)
+    return _ahead(tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(batches_of), gather, x)
 
 
 def _from_file(
-    x: FileRows, batch_size: int, seed: int, span: range, beside: list[np.ndarray], slices: Slices, seen: Callable
+    x: FileRows, batch_size: int, seed: int, epochs: range, beside: list[np.ndarray], slices: Slices, seen: Callable
 ) -> tf.data.Dataset:
-    """`training_batches` of rows in a file, for a span of passes: one buffer is read ahead.
+    """`training_batches` of rows in a file: one buffer is read ahead.
 
     TensorFlow keeps the function that reads until the process ends, so it knows all arrays by weak references.
     """
@@ -148,7 +146,7 @@ def _from_file(
     x_bytes = x.shape[1] * x.dtype.itemsize
 
     def read():
-        for number in span:
+        for number in epochs:
             step = number * steps_per_epoch(n, batch_size)
             for rows, picks in buffers(n, x_bytes, batch_size, seed, number, slices):
                 yield tuple(array[rows] for array in found), picks, step

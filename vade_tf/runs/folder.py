@@ -3,7 +3,7 @@
     config.json              every setting of the run
     data.json                what the data and the hints were: source, shape, checksums, whether in memory
     schema.json              of a table, of texts or images: what each column is and how it is coded
-    metrics.csv              a row an epoch
+    metrics.csv              a row for each recorded epoch
     assignments.csv          the cluster of each row, and how sure it is
     metrics.json             the result; its presence means that the run is finished
     model.keras              the trained VaDE, or what another system fitted
@@ -170,7 +170,7 @@ class Run:
                     tf.summary.scalar(name, row[name])
 
     def load_rows(self) -> list[dict]:
-        """metrics.csv: a dict an epoch, numbers as floats, no column without a value. Raises InputError if damaged."""
+        """metrics.csv: a dict a row, numbers as floats, no column without a value. Raises InputError if damaged."""
         file = self.path / "metrics.csv"
         try:
             with file.open(newline="", encoding="utf-8") as stream:

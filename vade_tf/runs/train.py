@@ -29,14 +29,14 @@ from vade_tf.runs.rows import RunRows, filled, given_start, load_rows, load_whol
 from vade_tf.serving import export as exporting
 from vade_tf.storage import whole_path
 from vade_tf.systems import registry
-from vade_tf.training import build, callbacks, device, distribute, partitions, recipe
+from vade_tf.training import build, device, distribute, partitions, recipe
 from vade_tf.training.autoencoder import AUTOENCODER
 from vade_tf.training.fitting import Fitted
 from vade_tf.training.loop import PLAIN_VAE
 from vade_tf.training.posterior import model_groups, outlier_limits
 from vade_tf.training.reporter import Silent
 from vade_tf.training.settings import AUTO
-from vade_tf.training.store import Pretrained
+from vade_tf.training.store import Pretrained, epochs_done
 
 LIBRARIES = ("tensorflow", "tensorflow-probability", "keras", "numpy", "scikit-learn")  # whose versions are kept
 
@@ -161,10 +161,9 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
         pretrained_by(config, dataset).save(run)
     if run.load("clusters") is not None:  # it was chosen, and config.json may have it already
         config = replace(config, clusters=AUTO)
-    epochs = config.opening().resolve(*dataset.x.shape).epochs
     told = {"config": config.to_json(), "data": json.dumps(identity(rows))}
     distribute.from_chief(strategy, lambda: {name: np.array(text) for name, text in told.items()})
-    shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset, epochs)]
+    shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset)]
     shown += extra
     if config.model == "vade":
         fitted = recipe.fit(dataset.observations(), config, rows.hints, run, reporter, shown, init=init)
@@ -191,21 +190,19 @@ class Scores(keras.callbacks.Callback):
     """ACC, NMI and ARI after an epoch, into `logs`, from where they go into the history; used for nothing.
 
     Args:
-        dataset: rows with labels; of many some, drawn, are scored.
-        epochs: of one training, its last is scored; of many short ones only some are, as `callbacks.Record` keeps them.
+        dataset: rows with labels; of many some, drawn, are scored. Of many short epochs only those are whose state
+            `callbacks.Record` keeps.
     """
 
-    def __init__(self, dataset: Dataset, epochs: int):
+    def __init__(self, dataset: Dataset):
         super().__init__()
         rows = partitions.rows_read(len(dataset.x), seed=0)
         some = dataset if rows is None else dataset.part(rows)
         assert some.y is not None
         self.x, self.y = some.x, some.y
-        self.epochs = epochs
-        self.every = max(1, epochs // callbacks.STATES_KEPT)
 
     def on_epoch_end(self, epoch, logs=None):
-        due = (epoch + 1) % self.every == 0 or (epoch + 1) % self.epochs == 0
+        due = (epoch + 1) % self.params["kept_every"] == 0 or epoch + 1 == self.params["epochs"]
         if due and self.model.name not in (AUTOENCODER, PLAIN_VAE) and np.isfinite(logs["loss"]):
             logs.update(metrics.scores(self.y, model_groups(self.model, self.x)))
 
@@ -238,7 +235,7 @@ def summarise(
     config: TrainConfig, dataset: Dataset, fitted: Fitted, found: dict[str, float], pretrained: int | None
 ) -> dict:
     """What metrics.json holds, of what `scored` found and the epochs of the autoencoder that the run began with."""
-    trained = sum(row["phase"] == "fit" for row in fitted.history) or None
+    trained = epochs_done(fitted.history, "fit") or None
     return {
         "dataset": dataset.name,
         "source": dataset.source,

@@ -13,7 +13,7 @@ class System:
 
     Attributes:
         pretrains: whether it starts from the autoencoder.
-        epochs: of its own phase where the settings do not say; 0 for a system that has none.
+        epochs: of its own phase where the settings do not say, of few rows a multiple; 0 for a system that has none.
         updates: instead of `epochs`, where the published length is a number of updates; in whole epochs.
     """
 

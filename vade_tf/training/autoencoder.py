@@ -1,10 +1,12 @@
 """The autoencoder made of a VaDE's own networks, and the phase that trains it."""
 
+import math
 import warnings
 from collections.abc import Sequence
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from vade_tf.data.rows import part
 from vade_tf.model.observation import Reconstruction
@@ -12,7 +14,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.training import validation
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.loop import phase_callbacks, prepare, train_epochs
-from vade_tf.training.store import Pretrained, listed
+from vade_tf.training.store import Pretrained, epochs_done, listed
 
 AUTOENCODER = "autoencoder"  # name of the model of the phase "pretrain"
 
@@ -38,29 +40,33 @@ def pretrain(fitting: Fitting) -> None:
     if fitting.settings.pretrain_epochs != 0:
         _train(fitting, autoencoder, loss, networks)
     weights = [weight for network in networks for weight in network.get_weights()]
-    epochs = sum(row["phase"] == "pretrain" for row in fitting.rows)
-    Pretrained(weights, fitting.validation, fitting.model.likelihood.config(), epochs).save(fitting.store)
+    config = fitting.model.likelihood.config()
+    Pretrained(weights, fitting.validation, config, epochs_done(fitting.rows, "pretrain")).save(fitting.store)
 
 
 def _train(fitting: Fitting, autoencoder: keras.Model, loss, networks: Sequence[keras.layers.Layer]) -> None:
-    patience = fitting.settings.patience
-    span = range(prepare(fitting, "pretrain", autoencoder, loss), fitting.settings.pretrain_epochs)
+    settings = fitting.settings
+    patience = math.ceil(settings.patience / settings.pretrain_interval)  # in blocks, each of which is validated once
+    span = range(prepare(fitting, "pretrain", autoencoder, loss), settings.pretrain_epochs)
     own = phase_callbacks(fitting, "pretrain", span, span.stop)
     if len(fitting.validation):
         rows = part(fitting.data.rows, fitting.validation)
         own.insert(0, validation.Stop(rows, loss, networks, fitting.store, fitting.rows, patience))
     augmentation = fitting.augmentation("pretrain")
-    batches = fitting.batches("pretrain", span, augmentation=augmentation)
-    if fitting.sample_weight is not None:
-        batches = batches.map(lambda x, weight: (*(x if isinstance(x, tuple) else (x, x)), weight))
-    elif augmentation is None:
-        batches = batches.map(lambda x: (x, x))  # the rows as they are
+
+    def batches(epochs: range) -> tf.data.Dataset:
+        rows = fitting.batches("pretrain", epochs, augmentation=augmentation)
+        if fitting.sample_weight is not None:
+            return rows.map(lambda x, weight: (*(x if isinstance(x, tuple) else (x, x)), weight))
+        return rows.map(lambda x: (x, x)) if augmentation is None else rows  # the rows as they are
+
     if not validation.worn(validation.losses(fitting.rows), patience):
         with warnings.catch_warnings():  # of a model inside of the encoder, log s2 is in the autoencoder, too
             warnings.filterwarnings("ignore", "Gradients do not exist for variables")
             train_epochs(fitting, "pretrain", autoencoder, span, batches, own)
-        if validation.worn(found := validation.losses(fitting.rows), patience):
-            fitting.reporter.say(f"autoencoder: the validation loss falls no more; stopped after {len(found)} epochs")
+        if validation.worn(validation.losses(fitting.rows), patience):
+            done = epochs_done(fitting.rows, "pretrain")
+            fitting.reporter.say(f"autoencoder: the validation loss falls no more; stopped after {done} epochs")
     if patience and validation.losses(fitting.rows) and (best := fitting.store.load("best")) is not None:
         set_pretrained(networks, listed(best))
 

@@ -19,14 +19,23 @@ SAVE_SECONDS = 10.0  # between two states in the store: they are 40 MB for the p
 
 
 def learning_rate(
-    schedule: str, initial: float, epochs: int, decay: float = 0.9, decay_epochs: int = 10
+    schedule: str, initial: float, epochs: int, decay: float = 0.9, decay_epochs: int = 10, interval: int = 1
 ) -> Callable[[int], float]:
-    """Learning rate of each epoch: "cosine" falls to 5 %, "step" is the paper's decay every few epochs to a tenth."""
+    """Learning rate of each epoch.
+
+    "cosine" falls to 5 % and changes every `interval` epochs; "step" is the paper's decay every few epochs to a tenth.
+    """
+    blocks = math.ceil(epochs / interval)
     if schedule == "constant":
         return lambda epoch: initial
     if schedule == "step":
         return lambda epoch: max(initial * decay ** (epoch // decay_epochs), initial / 10)
-    return lambda epoch: initial * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * (epoch + 0.5) / epochs)))
+    return lambda epoch: initial * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * (epoch // interval + 0.5) / blocks)))
+
+
+def kept_every(epochs: int, interval: int) -> int:
+    """Epochs between two whose state is kept, of a phase that is recorded every `interval` epochs."""
+    return interval * max(1, epochs // (interval * STATES_KEPT))
 
 
 def retries(rows: list[dict], phase: str) -> int:
@@ -35,17 +44,16 @@ def retries(rows: list[dict], phase: str) -> int:
 
 
 class Record(keras.callbacks.Callback):
-    """After each epoch a row of the history, `rows`; every few seconds the state that a fit goes on from.
+    """After each block of epochs a row of the history, `rows`; every few seconds the state that a fit goes on from.
 
     Where loss or weights are no longer finite, it goes back to the last good epoch at half the learning rate, at most
     `MAX_RETRIES` times; then it raises a DivergedError. A resumed fit does the same by its history. Of many short
-    epochs every (epochs // STATES_KEPT)th is kept, and looked at by the raw rows `seen`, if any (`health.signals`).
+    epochs only some are kept (`kept_every`), and looked at by the raw rows `seen`, if any (`health.signals`).
     """
 
     def __init__(self, store: Store, phase: str, epochs: int, rows: list[dict], say, seen: Rows | None):
         super().__init__()
         self.store, self.phase, self.epochs, self.rows, self.say, self.seen = store, phase, epochs, rows, say, seen
-        self.every = max(1, epochs // STATES_KEPT)
         self.state_saved = self.rows_saved = -math.inf
         self.n_rows_saved = len(rows)
 
@@ -63,7 +71,7 @@ class Record(keras.callbacks.Callback):
         seconds = time.perf_counter() - self.started
         columns: dict = {"learning_rate": self.rate}
         last = epoch + 1 == self.params["epochs"] or self.model.stop_training
-        kept = (epoch + 1) % self.every == 0 or last
+        kept = (epoch + 1) % self.params["kept_every"] == 0 or last
         if np.isfinite(logs["loss"]) and (not kept or all_finite(self.model)):
             columns |= {name: float(logs[name]) for name in COLUMNS if name in logs and name not in columns}
             if kept and self.seen is not None:
@@ -126,14 +134,30 @@ class Progress(keras.callbacks.Callback):
 class SpanCallbacks(keras.callbacks.CallbackList):
     """The callbacks of a span of epochs. The caller's hear of the begin of the first span and the end of the last.
 
-    So `EarlyStopping` counts over all spans between which P is recomputed.
+    So `EarlyStopping` counts over all spans between which P is recomputed. What Keras calls an epoch is a block of
+    epochs, each a pass over the rows. Callbacks hear of a block's first epoch when it begins, of its last when it ends.
+    `blocks` has the first epoch of each block; its step is their length.
     """
 
     callbacks: list[keras.callbacks.Callback]
 
-    def __init__(self, own: list, callers: Sequence[keras.callbacks.Callback], first: bool, last: bool, **settings):
+    def __init__(
+        self,
+        own: list,
+        callers: Sequence[keras.callbacks.Callback],
+        blocks: range,
+        first: bool,
+        last: bool,
+        **settings,
+    ):
         super().__init__(own, add_history=True, **settings)
-        self.callers, self.first, self.last = callers, first, last
+        self.callers, self.blocks, self.first, self.last = callers, blocks, first, last
+
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(self.blocks[epoch], logs)
+
+    def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(self.blocks[epoch] + self.blocks.step - 1, logs)
 
     def on_train_begin(self, logs=None):
         self._tell(super().on_train_begin, self.first, logs)

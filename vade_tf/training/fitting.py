@@ -41,7 +41,7 @@ class Fitting:
     own_networks: bool  # whether the networks are the caller's
     store: Store  # what is kept, and found again after a pause
     state: State | None  # where an earlier process stopped
-    rows: list[dict]  # the history, a dict an epoch
+    rows: list[dict]  # the history, a dict for each recorded epoch
     validation: np.ndarray  # numbers of the validation rows, which get no gradient, int [m]
     reporter: Silent
     callbacks: Sequence[keras.callbacks.Callback]  # the caller's
@@ -80,13 +80,13 @@ class Fitting:
         validated = phase == "pretrain" or self.system == "vade"
         return np.setdiff1d(np.arange(len(self.data.x)), self.validation if validated else [], assume_unique=True)
 
-    def passes(self, phase: str) -> int:
-        """How often an epoch of a phase reads all rows."""
-        return self.settings.pretrain_passes if phase == "pretrain" else self.settings.passes
+    def interval(self, phase: str) -> int:
+        """Epochs of a phase between two records."""
+        return self.settings.pretrain_interval if phase == "pretrain" else self.settings.interval
 
     def steps(self, phase: str) -> int:
-        """Updates of an epoch of a phase."""
-        return self.passes(phase) * pipeline.steps_per_epoch(len(self.trained(phase)), self.settings.batch_size)
+        """Updates of an epoch of a phase, which is one pass over its rows."""
+        return pipeline.steps_per_epoch(len(self.trained(phase)), self.settings.batch_size)
 
     def augmentation(self, phase: str) -> pipeline.Augmentation | None:
         """How the encoder reads images in a phase, as `batches` takes it; None where it reads rows as they are."""
@@ -107,9 +107,7 @@ class Fitting:
             more["beside"] = [*more.get("beside", ()), self.sample_weight]
         more |= {"numbers": None if len(trained) == len(self.data.x) else trained, "held": self.held}
         seed = settings.seed if seed is None else seed
-        return pipeline.training_batches(
-            self.data.rows, settings.batch_size, seed, span, passes=self.passes(phase), **more
-        )
+        return pipeline.training_batches(self.data.rows, settings.batch_size, seed, span, **more)
 
     def by_chief(self, find: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """Arrays that training goes on from, as the chief of the workers finds them."""
@@ -121,7 +119,7 @@ class Fitted:
     """The result of a fit."""
 
     model: keras.Model  # a `VaDE`, or what another system fitted; `predict` gives probabilities [n, K]
-    history: list[dict]  # a dict an epoch of each phase: see `store.COLUMNS`
+    history: list[dict]  # a dict for each recorded epoch of each phase: see `store.COLUMNS`
     settings: Resolved  # with all that followed from the rows
     seconds: dict[str, float]  # of pretrain, init (all that has no epochs), fit, and total
     health: list[str]  # what is wrong with the result, a sentence each; of VaDE alone

@@ -1,6 +1,7 @@
 """VaDE's training while gamma is held to a soft partition P, which is recomputed as the code gets better. No labels."""
 
 import itertools
+from functools import partial
 
 import keras
 import numpy as np
@@ -47,7 +48,9 @@ def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
     settings, model, hints = fitting.settings, fitting.model, fitting.hints
     done, epochs = loop.prepare(fitting, "fit", model), settings.epochs
     guided = min(settings.guide_epochs, epochs)
-    turns = regroup_epochs(guided, settings.regroups) if partitions.rule(fitting)[0] == "code" else []
+    turns = (
+        regroup_epochs(guided, settings.regroups, settings.interval) if partitions.rule(fitting)[0] == "code" else []
+    )
     weight = Guide(settings.guide_weight, guided if hints is None else epochs)
     seen = health.sample(fitting.data.x, settings.seed)
     own = [
@@ -58,7 +61,7 @@ def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
     if turns and done > turns[-1]:  # by an earlier process, which may have trained all epochs
         P, weight.sharp = _recomputed(fitting, turns[-1], True)
     last = P
-    for first, end in itertools.pairwise(sorted({0, *turns, epochs} | (set() if hints is None else {guided}))):
+    for first, end in itertools.pairwise(sorted({0, *turns, guided, epochs})):
         if end <= done:
             continue
         if first in turns:
@@ -66,10 +69,9 @@ def guide(fitting: Fitting, P: np.ndarray) -> np.ndarray:
             last = P
         elif first == guided and hints is not None:
             P, weight.sharp = np.zeros_like(P), False  # the start is let go, the hints are not
-        span, augmentation = range(max(first, done), end), fitting.augmentation("fit")
-        batches = fitting.batches(
-            "fit", span, settings.start_seed, beside=[with_hints(P, hints)], augmentation=augmentation
-        )
+        targets, augmentation = with_hints(P, hints), fitting.augmentation("fit")
+        batches = partial(fitting.batches, "fit", seed=settings.start_seed, beside=[targets], augmentation=augmentation)
+        span = range(max(first, done), end)
         if not loop.train_epochs(fitting, "fit", model, span, batches, own, range(done, epochs)):
             break
     model.guide_weight.assign(settings.guide_weight)  # for hints in a later training of the model
@@ -87,9 +89,13 @@ def with_hints(P: np.ndarray, hints: np.ndarray | None) -> np.ndarray:
     return P
 
 
-def regroup_epochs(guide_epochs: int, regroups: int) -> list[int]:
-    """Epochs done when P is recomputed: at even distances while VaDE is guided, at most one an epoch."""
-    turns = {guide_epochs * i // (regroups + 1) for i in range(1, regroups + 1)}
+def regroup_epochs(guide_epochs: int, regroups: int, interval: int = 1) -> list[int]:
+    """Epochs done when P is recomputed: at even distances while VaDE is guided, at most once an epoch.
+
+    They are multiples of `interval` where the distances are as long as that.
+    """
+    unit = interval if guide_epochs >= interval * (regroups + 1) else 1
+    turns = {guide_epochs // unit * i // (regroups + 1) * unit for i in range(1, regroups + 1)}
     return sorted(turns - {0, guide_epochs})
 
 

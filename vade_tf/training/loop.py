@@ -1,5 +1,6 @@
 """What every system's training is made of: epochs that are recorded and can be gone on from."""
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -42,10 +43,8 @@ def fit_keras(
     steady = None if optimizer is None else float(optimizer.learning_rate)
     done, epochs = prepare(fitting, "fit", model, loss, optimizer), fitting.settings.epochs
     span = range(done, epochs)
-    found = batches(span) if len(span) else None
-    if found is not None:
-        own = phase_callbacks(fitting, "fit", span, epochs, steady=steady)
-        train_epochs(fitting, "fit", model, span, found, [*more, *own])
+    own = phase_callbacks(fitting, "fit", span, epochs, steady=steady)
+    train_epochs(fitting, "fit", model, span, batches, [*more, *own])
     model.train_function = None  # of a later training, whose steps are made one at a time
 
 
@@ -72,7 +71,12 @@ def phase_callbacks(
     """
     settings = fitting.settings
     rate = callbacks.learning_rate(
-        settings.schedule, settings.learning_rate, epochs, settings.decay, settings.decay_epochs
+        settings.schedule,
+        settings.learning_rate,
+        epochs,
+        settings.decay,
+        settings.decay_epochs,
+        fitting.interval(phase),
     )
     advance = fitting.reporter.phase(fitting.system if phase == "fit" else phase, len(span) * fitting.steps(phase))
     return [
@@ -86,44 +90,81 @@ def phase_callbacks(
 
 
 def train_epochs(
-    fitting: Fitting, phase: str, model: keras.Model, span: range, batches, own: list, whole: range | None = None
+    fitting: Fitting,
+    phase: str,
+    model: keras.Model,
+    span: range,
+    batches: Callable[[range], tf.data.Dataset | None],
+    own: list[keras.callbacks.Callback],
+    whole: range | None = None,
 ) -> bool:
-    """Train a span of the epochs of a phase, `whole` or all; returns whether no callback stopped the training."""
-    steps, whole = fitting.steps(phase), whole or span
-    first, last = span.start == whole.start, span.stop == whole.stop
-    form = {"model": model, "epochs": span.stop, "steps": steps, "verbose": 0}
-    calls = callbacks.SpanCallbacks(own, fitting.callbacks, first, last, **form)
-    with pipeline.reading(fitting.data.x):
-        if fitting.strategy is not None:
-            if phase not in fitting.replicas:
-                fitting.replicas[phase] = Replicas(fitting.strategy, model)
-            fitting.replicas[phase].train(span, steps, batches, calls)
-        else:
-            train = model.fit
-            if isinstance(model, VaDE):
-                train = partial(model.fit_unseen, hints=isinstance(batches.element_spec, tuple))
-            epochs = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
-            with several_at_once(model, steps, own):
-                train(batches, **epochs, shuffle=False, verbose=0, callbacks=calls)
-    return not model.stop_training
+    """Train a span of the epochs of a phase, `whole` or all; returns whether no callback stopped the training.
+
+    The callbacks `own` hear of each block of `Fitting.interval` epochs. `batches` are as for `fit_keras`.
+    """
+    whole, interval = whole or span, fitting.interval(phase)
+    for blocks in equal_blocks(span, interval):
+        data = batches(range(blocks.start, blocks.stop))
+        if data is None:
+            return False
+        first, last = blocks.start == whole.start, blocks.stop == whole.stop
+        steps = blocks.step * fitting.steps(phase)
+        kept_every = callbacks.kept_every(whole.stop, interval)
+        form = {"model": model, "epochs": blocks.stop, "steps": steps, "verbose": 0, "kept_every": kept_every}
+        calls = callbacks.SpanCallbacks(own, fitting.callbacks, blocks, first, last, **form)
+        with pipeline.reading(fitting.data.x):
+            if fitting.strategy is None:
+                _fit_blocks(model, data, len(blocks), steps, calls)
+            else:
+                if phase not in fitting.replicas:
+                    fitting.replicas[phase] = Replicas(fitting.strategy, model)
+                fitting.replicas[phase].train(range(len(blocks)), steps, data, calls)
+        if model.stop_training:
+            return False
+    return True
+
+
+def equal_blocks(span: range, interval: int) -> list[range]:
+    """The blocks of a span of epochs, as ranges whose step is the length of a block.
+
+    Blocks end at multiples of `interval`, so the first and the last may be shorter.
+    """
+    first = min(math.ceil(span.start / interval) * interval, span.stop)
+    last = max(span.stop // interval * interval, first)
+    edges = ((span.start, first, first - span.start), (first, last, interval), (last, span.stop, span.stop - last))
+    return [range(start, stop, length) for start, stop, length in edges if stop > start]
+
+
+def _fit_blocks(
+    model: keras.Model, batches: tf.data.Dataset, n_blocks: int, steps: int, calls: callbacks.SpanCallbacks
+) -> None:
+    """Train so many blocks of so many steps on one device; to Keras a block is an epoch."""
+    train = model.fit
+    if isinstance(model, VaDE):
+        train = partial(model.fit_unseen, hints=isinstance(batches.element_spec, tuple))
+    with several_at_once(model, steps, calls.callbacks):
+        train(batches, epochs=n_blocks, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=calls)
 
 
 @contextmanager
 def several_at_once(model: keras.Model, steps: int, own: Sequence[keras.callbacks.Callback]) -> Iterator[None]:
     """Inside, `model.fit` makes several steps a call, as each has a price; they are the same to the bit.
 
-    Not where one of its callbacks hears of every batch. How many divides the steps of an epoch: Keras would go on into
-    the next.
+    A callback that hears of every batch needs one step a call. `steps` are those of a block. The number of steps a call
+    divides them, since Keras ends a block only at the end of a call.
     """
-    asked = model.test_function, model.predict_function  # read a batch at a time
+    one_by_one = model.test_function, model.predict_function
     if not model.run_eagerly and not any(map(hears_batches, own)):
-        model.steps_per_execution = max(number for number in range(1, MAX_STEPS_A_CALL + 1) if steps % number == 0)
-        model.test_function = model.predict_function = None  # a callback has some of its own made, for so many
+        a_call = max(number for number in range(1, MAX_STEPS_A_CALL + 1) if steps % number == 0)
+        if a_call != getattr(model, "trained_steps_a_call", a_call):
+            model.train_function = None  # it makes another number of steps
+        model.steps_per_execution = model.trained_steps_a_call = a_call
+        model.test_function = model.predict_function = None  # callbacks make some of as many steps
     try:
         yield
     finally:
         model.steps_per_execution = 1
-        model.test_function, model.predict_function = asked
+        model.test_function, model.predict_function = one_by_one
 
 
 def hears_batches(callback: keras.callbacks.Callback) -> bool:

@@ -24,7 +24,7 @@ from vade_tf.training.fitting import Fitting
 from vade_tf.training.settings import SAMPLE_ROWS
 
 UNITS = 1200  # of each of the two layers of the classifier, as published
-EPOCHS_TAUGHT = 2  # that learn the partition as it is, before the classifier follows its own answers
+BLOCKS_TAUGHT = 2  # of `interval` epochs that learn the partition as it is, before the classifier follows its answers
 
 
 class Classifier(keras.Model):
@@ -134,19 +134,21 @@ def _trained(fitting: Fitting, P: np.ndarray) -> Classifier:
     precision = "float32" if fitting.precision == "mixed_float16" else fitting.precision  # it scales no loss
     share = P.mean(axis=0, dtype=np.float64)
     classifier = Classifier(fitting.model.scale, share, radius_of(fitting), seed, precision)
-    epochs, steps = EPOCHS_TAUGHT + fitting.settings.self_train_epochs, fitting.steps("fit")
+    interval, steps = fitting.settings.interval, fitting.steps("fit")
+    taught_epochs = BLOCKS_TAUGHT * interval
+    epochs = taught_epochs + fitting.settings.self_train_epochs
     advance = fitting.reporter.phase("self-training", epochs)
-    rate = learning_rate("cosine", 2e-3, epochs - EPOCHS_TAUGHT)
+    rate = learning_rate("cosine", 2e-3, epochs - taught_epochs, interval=interval)
 
     def show(epoch: int, logs: dict) -> None:
         advance(1, f"epoch {epoch + 1}/{epochs}, loss {logs['loss']:.3f}")
 
-    for taught, span in ((True, range(EPOCHS_TAUGHT)), (False, range(EPOCHS_TAUGHT, epochs))):
+    for taught, span in ((True, range(taught_epochs)), (False, range(taught_epochs, epochs))):
         classifier.taught = taught
         classifier.compile(Adam(2e-3), jit_compile=fitting.jit)
         own: list[keras.callbacks.Callback] = [keras.callbacks.LambdaCallback(on_epoch_end=show)]
         if not taught:
-            own.append(keras.callbacks.LearningRateScheduler(lambda epoch: rate(epoch - EPOCHS_TAUGHT)))
+            own.append(keras.callbacks.LearningRateScheduler(lambda epoch: rate(epoch - taught_epochs)))
         batches = fitting.batches("fit", span, seed, beside=[P], augmentation=fitting.augmentation("fit"))
         ends: dict = {"initial_epoch": span.start, "epochs": span.stop, "steps_per_epoch": steps}
         with pipeline.reading(fitting.data.x):

@@ -25,9 +25,12 @@ NARROW = 64  # features below which two layers of 128 units do; by a script of t
 FULL_WIDTH_ROWS = 5000  # fewer rows get a share of `HIDDEN` in proportion; by a script, on digits and tables
 MANY_ROWS = 50_000  # rows that networks of this size do not learn by heart; by a script, on MNIST
 MIN_VALIDATION_ROWS, MAX_VALIDATION_ROWS = 20, 2000  # enough to see a loss rise; more cost rows, or time
-MIN_UPDATES, MIN_NARROW_UPDATES = 250, 100  # of VaDE on few rows, and on narrow ones; by a script, on digits and tables
-MIN_PRETRAIN_UPDATES = 50  # of the autoencoder on few rows; four times as many wear out the code of Reuters R8
-PATIENCE = 4  # epochs in which the autoencoder's validation loss must fall, or it stops
+# A default length is a number of blocks. A block is so many epochs that it has at least these updates.
+BLOCKS, PRETRAIN_BLOCKS = 10, 30  # of VaDE and of the autoencoder
+MIN_UPDATES, MIN_NARROW_UPDATES = 250, 100  # of VaDE, and of VaDE on narrow rows; by a script, on digits and tables
+MIN_PRETRAIN_UPDATES = 50  # of the autoencoder; four times as many wear out the code of Reuters R8
+PATIENCE = 4  # blocks in which the autoencoder's validation loss must fall, or it stops
+MIN_BLOCKS = 10  # of a phase whose epochs are set: it is recorded and validated at least so often
 SAMPLE_ROWS = 5000  # rows that are looked at where a look at all would cost more than it tells
 
 # Jiang et al., section 4.1 and the authors' code; the diagonal GMM on the pretrained code is their start.
@@ -80,8 +83,14 @@ class Settings:
     batch_size: int | None = option(
         None, "rows a step (256; VaDE with convolutional networks: 128; recipe paper: 100)", least=1
     )
-    pretrain_epochs: int | None = option(None, "epochs of the autoencoder (30; recipe paper: 50; 0: none)")
-    epochs: int | None = option(None, "epochs of VaDE (10, 20 with self_train_epochs; recipe paper: 300)", least=1)
+    pretrain_epochs: int | None = option(
+        None, "passes over the rows by the autoencoder, at most (30, of few rows more; recipe paper: 50; 0: none)"
+    )
+    epochs: int | None = option(
+        None,
+        "passes over the rows by VaDE (10, with self_train_epochs 20, of few rows more; recipe paper: 300)",
+        least=1,
+    )
     validation_rows: int | None = expert(
         None, "rows that end pretraining and give the variance of p(x|z) (a tenth of fewer than 50,000; 0: none)"
     )
@@ -151,8 +160,8 @@ class Settings:
 
         Args:
             n, features: number of rows, and their width D.
-            epochs, updates: length of the phase after the autoencoder where the settings do not say: its epochs, None
-                for those of VaDE; or, where it is counted so, its updates, in whole epochs.
+            epochs, updates: length of the phase after the autoencoder where the settings do not say: its epochs, which
+                few rows multiply, None for those of VaDE; or, where it is counted so, its updates, in whole epochs.
             pretrains, sharpens, convolves: whether there is an autoencoder's phase, a classifier sharpens the groups by
                 default, and VaDE has convolutional networks.
             learns_variance: whether the likelihood has a variance, which validation rows measure by default.
@@ -167,34 +176,42 @@ class Settings:
             needless = not learns_variance or n >= MANY_ROWS
             validation = 0 if needless else min(max(n // 10, min(MIN_VALIDATION_ROWS, n // 5)), MAX_VALIDATION_ROWS)
         self._check_number(self.clusters, validation, n)
-        found: dict = {each.name: getattr(self, each.name) for each in fields(Settings)}
-        found |= {name: value for name, value in self._preset().items() if name not in found}
-        found |= {"validation_rows": validation, "hidden": self.hidden or _widths(n, features)}
+        settings: dict = {each.name: getattr(self, each.name) for each in fields(Settings)}
+        settings |= {name: value for name, value in self._preset().items() if name not in settings}
+        size = self.batch_size or (128 if convolves else 256)  # a convolution takes twice as long
+        settings |= {"validation_rows": validation, "hidden": self.hidden or _widths(n, features), "batch_size": size}
         if self.network == AUTO and self.hidden is not None:
-            found["network"] = "dense"  # which has these widths
-        size = found["batch_size"] = self.batch_size or (128 if convolves else 256)  # a convolution takes twice as long
-        steps = math.ceil((n - validation) / size)  # of a pass over the rows; VaDE alone leaves rows out
-        if not pretrains:
-            found["pretrain_epochs"] = 0
-        elif self.pretrain_epochs is None:  # few rows are passed several times an epoch
-            passes = math.ceil(MIN_PRETRAIN_UPDATES / steps)
-            found |= {"pretrain_epochs": 30, "pretrain_passes": passes, "patience": PATIENCE}
+            settings["network"] = "dense"  # which has these widths
+        steps = math.ceil((n - validation) / size)  # of a pass over the rows
+        settings |= self._pretraining(steps) if pretrains else {"pretrain_epochs": 0}
         if self.self_train_epochs is None:
             left_open = self.epochs is None and self.guide_epochs is None and self.regroups is None
             possible = self.augment == "digits" and self.distribute == "none" and self.guide_weight > 0
-            found["self_train_epochs"] = 20 if sharpens and n >= MANY_ROWS and left_open and possible else 0
+            sharpens = sharpens and n >= MANY_ROWS and left_open and possible
+        else:
+            sharpens = self.self_train_epochs > 0
         if self.regroups is None:
-            found["regroups"] = 1 if found["self_train_epochs"] else 3
+            settings["regroups"] = 1 if sharpens else 3
+        steps = steps if epochs is None else math.ceil(n / size)  # VaDE alone leaves validation rows out
+        block = math.ceil((MIN_NARROW_UPDATES if features < NARROW else MIN_UPDATES) / steps)
+        if self.self_train_epochs is None:
+            settings["self_train_epochs"] = 20 * block if sharpens else 0
         if self.epochs is None:
-            steps = steps if epochs is None else math.ceil(n / size)
-            passes = found["passes"] = math.ceil((MIN_NARROW_UPDATES if features < NARROW else MIN_UPDATES) / steps)
-            by_default = (20 if found["self_train_epochs"] else 10) if epochs is None else epochs
-            found["epochs"] = math.ceil(updates / (steps * passes)) if updates else by_default
+            blocks = (2 * BLOCKS if sharpens else BLOCKS) if epochs is None else epochs
+            settings["epochs"] = block * (math.ceil(updates / (steps * block)) if updates else blocks)
+        settings["interval"] = _interval(block, settings["epochs"])
         if self.guide_weight == 0:
-            found["guide_epochs"] = 0
+            settings["guide_epochs"] = 0
         elif self.guide_epochs is None:
-            found["guide_epochs"] = found["epochs"]
-        return Resolved(**found)
+            settings["guide_epochs"] = settings["epochs"]
+        return Resolved(**settings)
+
+    def _pretraining(self, steps: int) -> dict[str, int]:
+        """Length of the autoencoder's training, where a pass over its rows has so many steps."""
+        block = math.ceil(MIN_PRETRAIN_UPDATES / steps)
+        epochs = PRETRAIN_BLOCKS * block if self.pretrain_epochs is None else self.pretrain_epochs
+        interval = _interval(block, epochs)
+        return {"pretrain_epochs": epochs, "pretrain_interval": interval, "patience": PATIENCE * block}
 
     def _check_number(self, clusters: int, validation: int, n: int) -> None:
         """Raises InputError where n rows are too few for so many clusters, or validation rows."""
@@ -217,8 +234,8 @@ class Resolved(Settings):
     regroups: int = option(0, "how often a start on the code is recomputed during these epochs")
     self_train_epochs: int = option(0, "epochs of a classifier that sharpens the last of these")
     validation_rows: int = option(0, "rows without a gradient")
-    pretrain_passes: int = option(1, "passes over the rows in an epoch of the autoencoder", least=1)
-    passes: int = option(1, "passes over the rows in an epoch of the phase after it", least=1)
+    pretrain_interval: int = option(1, "epochs of the autoencoder between two records and validations", least=1)
+    interval: int = option(1, "epochs of the phase after it between two records and validations", least=1)
     patience: int = option(
         0, "epochs with no or next to no lower validation loss after which the autoencoder stops; 0: never"
     )
@@ -235,6 +252,11 @@ class Resolved(Settings):
     def start_seed(self) -> int:
         """Seed of the starts and of the order of the rows in the VaDE phase."""
         return self.seed if self.restart == 0 else fold(self.seed, self.restart)
+
+
+def _interval(block: int, epochs: int) -> int:
+    """Epochs between two records: a block, or fewer where `epochs` would be less than `MIN_BLOCKS` of them."""
+    return min(block, max(1, epochs // MIN_BLOCKS))
 
 
 def _widths(n: int, features: int) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ A fit keeps arrays under these names:
 
     fingerprint  which rows and settings the fit has
     seconds      of what has no epochs
-    state        weights, optimizer and history after a whole epoch
+    state        weights, optimizer and history after a whole block of epochs
     best         weights of the autoencoder after the epoch with the lowest validation loss
     pretrained   the autoencoder's weights, and what it was trained for: see `Pretrained`
     clusters     prediction strength of each number of clusters, where the number is chosen
@@ -49,7 +49,7 @@ class Store(Protocol):
         """Where that is, as an error about it says."""
 
     def save_rows(self, rows: list[dict], new: int) -> None:
-        """The history has grown: all rows so far, a dict an epoch (see `COLUMNS`), of which the last `new` are new."""
+        """The history has grown: all rows so far, a dict each (see `COLUMNS`), of which the last `new` are new."""
 
 
 class Memory:
@@ -76,7 +76,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class State:
-    """A fit after a whole epoch: phase, epochs done in it, its arrays, and the rows of the history so far."""
+    """A fit after a whole block of epochs: phase, epochs done in it, its arrays, and the rows of the history so far."""
 
     phase: str
     epoch: int
@@ -131,6 +131,11 @@ def check_fingerprint(store: Store, rows: Rows, settings: Resolved, about: dict[
                 expected = f"the state of a fit with {name} {value}"
                 raise InputError("store", expected, f"{was} in {store.place('fingerprint')}", "begin in another place")
     store.save("fingerprint", {name: np.array(value) for name, value in found.items()})
+
+
+def epochs_done(rows: list[dict], phase: str) -> int:
+    """Epochs of a phase by the rows of a history."""
+    return max((row["epoch"] for row in rows if row["phase"] == phase), default=0)
 
 
 def numbered(arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
