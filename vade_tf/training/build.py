@@ -18,7 +18,7 @@ from vade_tf.model.observation import check_keras
 from vade_tf.model.prior import known_groups
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
-from vade_tf.training import device, distribute
+from vade_tf.training import device, distribute, sharpening
 from vade_tf.training.settings import AUTO, MANY_ROWS, Resolved, Settings
 
 IMAGE_SIDES = range(12, 33)  # pixels that convolutions are worth; smaller images are faster dense, larger ones slow
@@ -70,11 +70,8 @@ def validate_weights(sample_weight, n: int) -> np.ndarray:
 
 
 def sharpens(data: Observations, likelihood: Likelihood) -> bool:
-    """Whether rows are images whose groups a classifier sharpens by default: small grey ones that are no counts."""
-    shape = data.image_shape
-    if shape is None or shape[2:] not in ((), (1,)) or isinstance(likelihood, Counts):
-        return False
-    return max(shape[:2]) <= max(IMAGE_SIDES)
+    """Whether rows are images whose groups a classifier sharpens by default (`sharpening`)."""
+    return sharpening.suits(None if isinstance(likelihood, Counts) else data.image_shape)
 
 
 def choose_network(data: Observations, likelihood: Likelihood, settings: Settings) -> str:
@@ -94,12 +91,7 @@ def choose_network(data: Observations, likelihood: Likelihood, settings: Setting
 def validate_together(data: Observations, likelihood: Likelihood, settings: Resolved, hints: np.ndarray | None) -> None:
     """Raises InputError where rows, settings and hints, as `validate_hints` returns them, do not go together."""
     counts = isinstance(likelihood, Counts)
-    if settings.self_train_epochs:
-        augmented = data.image_shape is not None and not counts and settings.augment != "none"
-        turns = settings.regroups > 0 and min(settings.guide_epochs, settings.epochs) > 1
-        if not (augmented and turns and settings.distribute == "none"):
-            needs = "0 without augmented images, regroups, two guide_epochs and a single device"
-            raise InputError("self_train_epochs", needs, str(settings.self_train_epochs))
+    sharpening.check(settings, images=data.image_shape is not None and not counts)
     if hints is not None and (hints >= 0).any() and settings.guide_weight == 0:
         raise InputError("guide_weight", "a weight above 0 for hints", "0")
     if data.batch_index is not None and not counts:

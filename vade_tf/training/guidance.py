@@ -9,11 +9,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from vade_tf.data.rows import part
 from vade_tf.seeding import subset
-from vade_tf.training import health, loop, partitions, posterior, selftraining, validation
+from vade_tf.training import health, loop, partitions, posterior, selftraining, sharpening, validation
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.settings import SAMPLE_ROWS
-
-SHARP_FACTOR = 5.0  # of the weight of a P that a classifier sharpened; by a script, on MNIST
 
 
 class Guide(keras.callbacks.Callback):
@@ -24,7 +22,7 @@ class Guide(keras.callbacks.Callback):
         self.weight, self.epochs, self.sharp = weight, epochs, False
 
     def on_epoch_begin(self, epoch, logs=None):
-        weight = self.weight * (SHARP_FACTOR if self.sharp else 1)
+        weight = self.weight * (sharpening.WEIGHT_FACTOR if self.sharp else 1)
         self.model.guide_weight.assign(weight if epoch < self.epochs else 0.0)
 
 

@@ -17,14 +17,13 @@ from vade_tf.data.rows import part
 from vade_tf.model import elbo
 from vade_tf.model.networks import Adam
 from vade_tf.seeding import Stream, fold, subset
-from vade_tf.training import partitions
+from vade_tf.training import partitions, sharpening
 from vade_tf.training.callbacks import all_finite, learning_rate
 from vade_tf.training.feature_spaces import MAX_NUMBERS_SAMPLED
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.settings import SAMPLE_ROWS
 
 UNITS = 1200  # of each of the two layers of the classifier, as published
-BLOCKS_TAUGHT = 2  # of `interval` epochs that learn the partition as it is, before the classifier follows its answers
 
 
 class Classifier(keras.Model):
@@ -135,7 +134,7 @@ def _trained(fitting: Fitting, P: np.ndarray) -> Classifier:
     share = P.mean(axis=0, dtype=np.float64)
     classifier = Classifier(fitting.model.scale, share, radius_of(fitting), seed, precision)
     interval, steps = fitting.settings.interval, fitting.steps("fit")
-    taught_epochs = BLOCKS_TAUGHT * interval
+    taught_epochs = sharpening.BLOCKS_TAUGHT * interval
     epochs = taught_epochs + fitting.settings.self_train_epochs
     advance = fitting.reporter.phase("self-training", epochs)
     rate = learning_rate("cosine", 2e-3, epochs - taught_epochs, interval=interval)

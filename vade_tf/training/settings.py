@@ -16,6 +16,7 @@ import numpy as np
 
 from vade_tf.errors import InputError
 from vade_tf.seeding import fold
+from vade_tf.training import sharpening
 
 AUTO = "auto"
 METHODS = (AUTO, "gmm", "kmeans", "spectral")  # of a start
@@ -29,6 +30,7 @@ MIN_VALIDATION_ROWS, MAX_VALIDATION_ROWS = 20, 2000  # enough to see a loss rise
 BLOCKS, PRETRAIN_BLOCKS = 10, 30  # of VaDE and of the autoencoder
 MIN_UPDATES, MIN_NARROW_UPDATES = 250, 100  # of VaDE, and of VaDE on narrow rows; by a script, on digits and tables
 MIN_PRETRAIN_UPDATES = 50  # of the autoencoder; four times as many wear out the code of Reuters R8
+REGROUPS = 3  # times that P is recomputed while VaDE is held to it
 PATIENCE = 4  # blocks in which the autoencoder's validation loss must fall, or it stops
 MIN_BLOCKS = 10  # of a phase whose epochs are set: it is recorded and validated at least so often
 SAMPLE_ROWS = 5000  # rows that are looked at where a look at all would cost more than it tells
@@ -171,40 +173,36 @@ class Settings:
         """
         if not isinstance(self.clusters, int):
             raise InputError("clusters", "a number of clusters", repr(self.clusters))
-        validation = self.validation_rows
-        if validation is None:
-            needless = not learns_variance or n >= MANY_ROWS
-            validation = 0 if needless else min(max(n // 10, min(MIN_VALIDATION_ROWS, n // 5)), MAX_VALIDATION_ROWS)
-        self._check_number(self.clusters, validation, n)
+        validation_rows = self._validation_rows(n, learns_variance)
+        self._check_number(self.clusters, validation_rows, n)
+        batch_size = self.batch_size or (128 if convolves else 256)  # a convolution takes twice as long
+        trained_steps = math.ceil((n - validation_rows) / batch_size)  # of a pass over the rows
+        steps = trained_steps if epochs is None else math.ceil(n / batch_size)  # VaDE alone leaves validation rows out
+        block = math.ceil((MIN_NARROW_UPDATES if features < NARROW else MIN_UPDATES) / steps)
+        sharpens = sharpening.runs(self, n, sharpens)
+        if updates:
+            blocks = math.ceil(updates / (steps * block))
+        elif epochs is None:
+            blocks = sharpening.VADE_BLOCKS if sharpens else BLOCKS
+        else:
+            blocks = epochs
         settings: dict = {each.name: getattr(self, each.name) for each in fields(Settings)}
         settings |= {name: value for name, value in self._preset().items() if name not in settings}
-        size = self.batch_size or (128 if convolves else 256)  # a convolution takes twice as long
-        settings |= {"validation_rows": validation, "hidden": self.hidden or _widths(n, features), "batch_size": size}
+        settings |= {"batch_size": batch_size, "validation_rows": validation_rows}
+        settings["hidden"] = self.hidden or _widths(n, features)
         if self.network == AUTO and self.hidden is not None:
             settings["network"] = "dense"  # which has these widths
-        steps = math.ceil((n - validation) / size)  # of a pass over the rows
-        settings |= self._pretraining(steps) if pretrains else {"pretrain_epochs": 0}
-        if self.self_train_epochs is None:
-            left_open = self.epochs is None and self.guide_epochs is None and self.regroups is None
-            possible = self.augment == "digits" and self.distribute == "none" and self.guide_weight > 0
-            sharpens = sharpens and n >= MANY_ROWS and left_open and possible
-        else:
-            sharpens = self.self_train_epochs > 0
-        if self.regroups is None:
-            settings["regroups"] = 1 if sharpens else 3
-        steps = steps if epochs is None else math.ceil(n / size)  # VaDE alone leaves validation rows out
-        block = math.ceil((MIN_NARROW_UPDATES if features < NARROW else MIN_UPDATES) / steps)
-        if self.self_train_epochs is None:
-            settings["self_train_epochs"] = 20 * block if sharpens else 0
-        if self.epochs is None:
-            blocks = (2 * BLOCKS if sharpens else BLOCKS) if epochs is None else epochs
-            settings["epochs"] = block * (math.ceil(updates / (steps * block)) if updates else blocks)
-        settings["interval"] = _interval(block, settings["epochs"])
-        if self.guide_weight == 0:
-            settings["guide_epochs"] = 0
-        elif self.guide_epochs is None:
-            settings["guide_epochs"] = settings["epochs"]
-        return Resolved(**settings)
+        settings |= self._pretraining(trained_steps) if pretrains else {"pretrain_epochs": 0}
+        return Resolved(**(settings | self._training(block, blocks, sharpens)))
+
+    def _validation_rows(self, n: int, learns_variance: bool) -> int:
+        """Number of validation rows of n rows: by default a tenth, none where no variance is learned or n is large."""
+        if self.validation_rows is not None:
+            return self.validation_rows
+        if not learns_variance or n >= MANY_ROWS:
+            return 0
+        fewest = min(MIN_VALIDATION_ROWS, n // 5)
+        return min(max(n // 10, fewest), MAX_VALIDATION_ROWS)
 
     def _pretraining(self, steps: int) -> dict[str, int]:
         """Length of the autoencoder's training, where a pass over its rows has so many steps."""
@@ -212,6 +210,23 @@ class Settings:
         epochs = PRETRAIN_BLOCKS * block if self.pretrain_epochs is None else self.pretrain_epochs
         interval = _interval(block, epochs)
         return {"pretrain_epochs": epochs, "pretrain_interval": interval, "patience": PATIENCE * block}
+
+    def _training(self, block: int, blocks: int, sharpens: bool) -> dict[str, int]:
+        """Lengths of the phase after the autoencoder, by default so many blocks of so many epochs."""
+        epochs = block * blocks if self.epochs is None else self.epochs
+        guide_epochs = epochs if self.guide_epochs is None else self.guide_epochs
+        regroups, self_train_epochs = self.regroups, self.self_train_epochs
+        if regroups is None:
+            regroups = sharpening.REGROUPS if sharpens else REGROUPS
+        if self_train_epochs is None:
+            self_train_epochs = block * sharpening.BLOCKS if sharpens else 0
+        return {
+            "epochs": epochs,
+            "interval": _interval(block, epochs),
+            "guide_epochs": 0 if self.guide_weight == 0 else guide_epochs,
+            "regroups": regroups,
+            "self_train_epochs": self_train_epochs,
+        }
 
     def _check_number(self, clusters: int, validation: int, n: int) -> None:
         """Raises InputError where n rows are too few for so many clusters, or validation rows."""
