@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas
 import scipy.sparse
-import tensorflow as tf
 
 from vade_tf.data import pipeline
 from vade_tf.data.columns import Column
@@ -21,7 +20,6 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.rows import SparseRows
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import Texts
-from vade_tf.model.counts import Counts
 from vade_tf.model.vade import VaDE
 
 KINDS = {"number": "number", "date": "date", "ordered": "rank"}  # of a column -> of its mean; else a share
@@ -112,7 +110,7 @@ def compared(model, dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Co
 
     `groups` are the cluster of each row, int [n].
     """
-    if isinstance(model, VaDE) and isinstance(model.likelihood, Counts):
+    if isinstance(model, VaDE) and model.likelihood.reads_counts:
         return expression(model, dataset, groups, n_clusters)
     x, words = dataset.x, dataset.words is not None or isinstance(dataset.schema, Texts)
     if isinstance(x, SparseRows):
@@ -148,9 +146,8 @@ def expression(model: VaDE, dataset: Dataset, groups: np.ndarray, n_clusters: in
     """The log2 fold change of each feature in each cluster, with means in counts of 10,000."""
     total, start = np.zeros((n_clusters, dataset.x.shape[1])), 0
     for rows in pipeline.blocks(dataset.x):
-        shares = model.x_parameters(model.encode(rows)[0])[:, : model.n_features]  # of zinb not those of dropout
-        own = members(groups[start : start + len(rows)], n_clusters)
-        total += own @ (FOLD_UNIT * tf.nn.softmax(shares).numpy())
+        shares = model.likelihood.shares(model.x_parameters(model.encode(rows)[0])).numpy()  # [m, D]
+        total += members(groups[start : start + len(rows)], n_clusters) @ (FOLD_UNIT * shares)
         start += len(rows)
     sizes = np.bincount(groups, minlength=n_clusters)[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -30,6 +30,7 @@ from vade_tf.model.own_networks import copied
 from vade_tf.seeding import fold
 from vade_tf.training import recipe
 from vade_tf.training.build import validate_weights
+from vade_tf.training.choice import kind_of_settings
 from vade_tf.training.health import CLUSTER_ALONE
 from vade_tf.training.posterior import model_groups, outlier_limits
 from vade_tf.training.reporter import Lines, Silent
@@ -69,7 +70,9 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
             of your own or its name. By default a DataFrame gets one for each kind of its columns.
         encoder, decoder: networks of your own, functional Keras models, see `vade_tf.fit`; each fit trains a copy.
         image_shape: (height, width) of grey images, (height, width, 3) of colour ones. Default: None; X of three or
-            four dimensions gives it itself. () says that rows are no images.
+            four dimensions gives it itself.
+        kind: what rows are taken for: "images", "texts", "counts", "table" or "rows"; "auto" (default): what their
+            values say.
         column_transform: "power": the numbers of a DataFrame are brought nearer to a normal distribution; default None.
         layer, genes: of an AnnData: the layer of the counts, default its X; how many genes to keep, those that vary
             most, default all.
@@ -124,6 +127,7 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
     encoder: keras.Model | None = None
     decoder: keras.Model | None = None
     image_shape: Sequence[int] | None = None
+    kind: str = "auto"
     column_transform: str | None = None
     layer: str | None = None
     genes: int | None = None
@@ -171,7 +175,8 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
         reporter = Lines(lambda text: print(translated(text), flush=True)) if self.verbose else Silent()
         try:
             settings = self._settings()
-            data = observe(rows, settings.likelihood, image_shape, argument="X", transform=self.column_transform)
+            kind = kind_of_settings(settings)
+            data = observe(rows, kind, image_shape, argument="X", transform=self.column_transform)
             if self._words is not None and len(self._words) != data.x.shape[1]:
                 raise InputError("feature_names", f"{data.x.shape[1]:,} words", f"{len(self._words):,}")
             if self.batch is not None:

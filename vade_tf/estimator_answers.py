@@ -13,13 +13,13 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from vade_tf.data import pipeline
 from vade_tf.data.cells import Genes, is_annotated
-from vade_tf.data.dataset import COUNTS, Dataset
+from vade_tf.data.dataset import Dataset
 from vade_tf.data.observations import build
 from vade_tf.data.rows import Rows, SparseRows
 from vade_tf.data.schema import Schema, as_frame, filled, in_polars, is_polars, named
 from vade_tf.errors import InputError, check_form, warn_units, whole_number
 from vade_tf.machine import rows_together
-from vade_tf.model import choice
+from vade_tf.model import units
 from vade_tf.model.prior import check_clusters
 from vade_tf.training.posterior import model_groups, over_rows
 
@@ -33,6 +33,8 @@ class Answers(TransformerMixin):
     weights_: np.ndarray
     _n_features_out: int
     image_shape: Any
+    kind: str
+    kind_: str
     layer: str | None
     genes: int | None
     batch: Any
@@ -164,7 +166,10 @@ class Answers(TransformerMixin):
         """
         image_shape: Any = None if self.image_shape is None else tuple(self.image_shape)
         X, form = self._frame(X, fitting), ()
-        tabular = (isinstance(X, pandas.DataFrame) and not image_shape) if fitting else self.schema_ is not None
+        if fitting:
+            tabular = isinstance(X, pandas.DataFrame) and not image_shape and self.kind in ("auto", "table", "counts")
+        else:
+            tabular = self.schema_ is not None
         if tabular:
             return self._table(X, fitting), image_shape
         if not scipy.sparse.issparse(X) and not isinstance(X, pandas.DataFrame):
@@ -177,7 +182,7 @@ class Answers(TransformerMixin):
         X = validate_data(self, X, reset=fitting, dtype="numeric", **how)
         if not fitting:
             check_form(form, self._image_shape, "X")
-        elif form and image_shape != ():
+        elif form:
             X = X.reshape(len(X), *form)
         return (SparseRows(X) if scipy.sparse.issparse(X) else X), image_shape
 
@@ -224,10 +229,8 @@ class Answers(TransformerMixin):
 
     def _dataset(self, X, y=None) -> Dataset:
         """Rows as a report reads them: coded as those that were fitted; y: labels [n] for scoring."""
-        name = self.model_.likelihood.name
-        rows, likelihood = self._known(X), name if name in COUNTS else "auto"
-        dataset = build(rows, y, "rows", "memory", likelihood, self._image_shape, schema=self._genes or self.schema_)
-        return replace(dataset, words=self._words)
+        how: dict = {"kind": self.kind_, "image_shape": self._image_shape, "schema": self._genes or self.schema_}
+        return replace(build(self._known(X), y, "rows", "memory", **how), words=self._words)
 
     @property
     def _genes(self) -> Genes | None:
@@ -241,5 +244,5 @@ class Answers(TransformerMixin):
         """Rows that the model can take."""
         check_is_fitted(self)
         rows, _ = self._rows(X)
-        choice.check_units(self.model_, rows, "X", None if self.schema_ is None else self.schema_.measured)
+        units.check_units(self.model_, rows, "X", None if self.schema_ is None else self.schema_.measured)
         return rows

@@ -14,7 +14,7 @@ from vade_tf.data.cells import Genes, are_counts, batch_index_of
 from vade_tf.data.files import load_file
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
-from vade_tf.model.choice import choose
+from vade_tf.training.choice import choose
 
 GENES = [f"gene{j}" for j in range(30)]
 TYPES = np.array(["B", "T", "NK"])

@@ -7,7 +7,7 @@ import scipy.sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from vade_tf.data.observations import observe
-from vade_tf.model.choice import choose
+from vade_tf.training.choice import choose
 
 RNG = np.random.default_rng(0)
 NORMAL = RNG.normal(size=(60, 300))

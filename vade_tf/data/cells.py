@@ -10,7 +10,8 @@ import pandas
 import scipy.sparse
 
 from vade_tf.data.dataset import Coded, Dataset
-from vade_tf.data.observations import build
+from vade_tf.data.observations import About, build
+from vade_tf.data.options import FileOptions
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 from vade_tf.machine import spans
@@ -95,22 +96,18 @@ def read(file: Path) -> Any:
     return anndata.read_h5ad(file)
 
 
-def load(cells: Any, schema: Coded | None, asked: dict, about: dict) -> Dataset:
+def load(cells: Any, schema: Coded | None, options: FileOptions, about: About) -> Dataset:
     """The cells of a file; genes that are called alike get names of their own. Arguments as of `tables.load`."""
     cells.var_names_make_unique()
-    y = None if asked["labels"] is None else _obs_column(cells, asked["labels"], "labels")
-    found = Genes.infer(cells, asked["layer"], asked["genes"]) if schema is None else schema
-    x, notes = encode(cells, asked["layer"], found, about["source"])
-    batch_index = batch_index_of(cells, asked["batch"])
+    y = None if options.labels is None else _obs_column(cells, options.labels, "labels")
+    found = Genes.infer(cells, options.layer, options.genes) if schema is None else schema
+    x, notes = encode(cells, options.layer, found, about["source"])
+    batch_index = batch_index_of(cells, options.batch)
     if schema is None:
         notes = found.describe()
-        notes += [] if batch_index is None else [f"{batch_index.max() + 1} batches, from obs column {asked['batch']!r}"]
-    more: dict = {
-        "notice": "\n".join(notes),
-        "ids": np.asarray(cells.obs_names).astype(str),
-        "batch_index": batch_index,
-    }
-    return build(x, y, schema=found, **about, **more)
+        notes += [] if batch_index is None else [f"{batch_index.max() + 1} batches, from obs column {options.batch!r}"]
+    ids, notice = np.asarray(cells.obs_names).astype(str), "\n".join(notes)
+    return build(x, y, kind=options.kind, schema=found, batch_index=batch_index, notice=notice, ids=ids, **about)
 
 
 def encode(cells: Any, layer: str | None, schema: Coded, file: Path | str) -> tuple[Any, list[str]]:

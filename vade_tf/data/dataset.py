@@ -12,7 +12,7 @@ import numpy as np
 from vade_tf.data.rows import FileRows, Rows, RowsWithBatch, SparseRows, Stored, part
 from vade_tf.machine import rows_together, spans
 
-COUNTS = ("counts", "zinb")  # likelihoods of numbers that are taken as they are
+KINDS = ("images", "texts", "counts", "table", "rows")  # what rows are taken for
 MAX_TABLE_COLUMNS = 200  # of dense rows that are taken for a table
 MIN_PIXELS = 64  # features that may be the pixels of square images
 MAX_IMAGES_SAMPLED = 10_000  # images, at even distances, whose edges are looked at
@@ -36,7 +36,7 @@ class Coded(Protocol):
 
     @property
     def kind(self) -> str:
-        """What the rows are, one of those of `Observations.kind`; "": their values say it."""
+        """What the rows are, one of `KINDS`; "": their values say it."""
 
     def describe(self) -> list[str]:
         """What was done with the rows, a sentence each."""
@@ -52,36 +52,28 @@ class Observations:
     x: Stored  # raw features, [n, D], uint8 or float32; `x[rows]` is dense, also of a sparse matrix or of a file
     low: float  # smallest value (of a part of the rows: that of the whole)
     high: float  # largest value
+    kind: str  # what rows are taken for, one of `KINDS`
     image_shape: tuple[int, ...] | None = None  # (height, width), or (height, width, 3) in colour; None: no images
-    likelihood: str = "auto"  # that these rows ask for; "auto": as their values allow, see `model.choice`
+    likelihood: str = "auto"  # that these rows ask for where settings leave it open, see `training.choice`
     standardise: bool = True  # whether a Gaussian likelihood gives every feature mean 0 and variance 1
     factor: float = 1.0  # what rows are multiplied with where it does not; of images what makes white 1
     offset: float = 0.0  # what is then added; of images what makes black 0
     length: float | None = None  # Euclidean, that all rows share and new ones should have; of texts of a schema None
-    texts: bool = False  # whether rows are weights of words: sparse or mostly 0, never below, of one length, not whole
     schema: Coded | None = None  # how a table became these features; only with one may x hold NaN, in missing cells
-    batch_index: np.ndarray | None = (
-        None  # experiment or donor of each row, a number from 0 up, int32 [n]; None: all alike
-    )
-    counted: bool = False  # whether rows are a sparse matrix of whole numbers from 0 up, some of them above 1
+    batch_index: np.ndarray | None = None  # experiment or donor of each row, from 0 up, int32 [n]; None: all alike
 
     @property
     def rows(self) -> Rows:
         """What the bound reads: x, with the number of its batch in one more column where rows have one."""
         return self.x if self.batch_index is None else RowsWithBatch(self.x, self.batch_index)
 
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All rows x in their order, dense [m, D], a few at a time."""
+        return blocks(self.x)
+
     @property
-    def kind(self) -> str:
-        """What rows are taken for: "images", "counts", "texts", "table" or, of all others, "rows"."""
-        found = "" if self.schema is None else self.schema.kind
-        if self.likelihood in COUNTS:
-            return "counts"
-        if self.image_shape is not None:
-            return "images"
-        if self.texts or found in ("texts", "table"):
-            return "texts" if self.texts else found
-        if (self.counted or found == "counts") and self.likelihood == "auto":
-            return "counts"
+    def kind_of_numbers(self) -> str:
+        """What rows are of which nothing else is known: few columns are a table."""
         return "table" if self.x.shape[1] <= MAX_TABLE_COLUMNS else "rows"
 
     def describe_kind(self) -> str:

@@ -15,7 +15,8 @@ import scipy.sparse
 from vade_tf.data import cells, images, tables
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.images import ImageForm
-from vade_tf.data.observations import build, check_shape
+from vade_tf.data.observations import About, build, check_shape
+from vade_tf.data.options import FileOptions
 from vade_tf.data.rows import FileRows, archive_arrays, as_read, plain_array, stays_in_file
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import LINES, Texts, load_texts, read_lines
@@ -24,27 +25,17 @@ from vade_tf.errors import InputError, check_form
 FOLDERS = "folders"  # --labels of images that lie in a folder of their label each
 SPARSE_ARRAYS = {"format", "shape", "data"}  # what every .npz of scipy.sparse.save_npz holds
 SPARSE_PARTS = {"data", "indices", "indptr"}  # what the group of a sparse matrix in HDF5 holds
+EVERYTHING = FileOptions()
 ROWS, LABELS = ("x", "X"), ("y", "Y")  # names of the arrays in files of several
 
 
 def load_file(
     path: str,
-    labels: str | None = None,
-    likelihood: str = "auto",
+    options: FileOptions = EVERYTHING,
     *,
-    columns: str | None = None,
-    drop: str | None = None,
-    id: str | None = None,
-    text: str | None = None,
-    transform: str | None = None,
-    layer: str | None = None,
-    genes: int | None = None,
-    batch: str | None = None,
     schema: Coded | None = None,
     in_file: bool = False,
-    image_shape: Sequence[int] | None = None,
-    declared: tuple[int, ...] | None = None,
-    dialect: tables.Dialect | None = None,
+    trained_shape: Sequence[int] | None = None,
 ) -> Dataset:
     """Rows of a file.
 
@@ -52,55 +43,58 @@ def load_file(
         path: a table (`.csv`, `.tsv`, `.txt`, `.data` or `.dat`, packed as `.gz` or not, or `.parquet`), an array
             (`.npy`, or "x", "X" or the only one of an `.npz` or `.h5`), a sparse matrix of SciPy or AnnData, which
             stays sparse, or a folder of images.
-        labels: for scoring: a column of a table or of an .h5ad's obs, an array of an .npz or .h5, or a .npy file
-            beside others, or "folders": those images lie in. Default: "y" or "Y" of an .npz or .h5 if it is there.
-        likelihood: see `observations.observe`.
-        columns, drop, id, text, transform, layer, genes, batch: of tables and of cells, see `runs.config.TrainConfig`.
+        options: what the caller says about the file; default: nothing.
         schema: how the rows of a run were coded, which these then are as well; default: found here.
         in_file: rows that can be read from their file, or from a copy of it, are, though they would fit in memory.
-        image_shape: of the images that a run was trained on, which these have to have.
-        declared: the shape of images that the rows of an array, or all columns of a table, are said to be, and to which
-            those of a folder are brought; () says that rows are none. Default: it is seen by their form.
-        dialect: how a table's text file is written.
+        trained_shape: of the images that a run was trained on, which these have to have.
 
     Raises:
         InputError: the file is of another kind, or does not hold what is asked for.
         Exception: as the library raises it that reads the file, which is missing or damaged.
     """
-    file, kind = locate(path)
-    of_cells, of_tables = kind == cells.ENDING, kind in (*tables.TEXTS, ".parquet")
+    file, ending = locate(path)
+    of_tables = ending in (*tables.TEXTS, ".parquet")
     if isinstance(schema, Texts) and of_tables:
-        text = schema.column or LINES
-    of_lines = text == LINES and kind.startswith(".txt")
-    asked = {"columns": columns, "drop": drop, "id": id, "text": text, "transform": transform}
-    unused: dict = {} if of_tables else dict(asked)
-    unused |= {"columns": columns, "drop": drop, "id": id} if of_lines else {}
-    unused |= {"image_shape": declared or None} if of_cells else {"layer": layer, "genes": genes, "batch": batch}
-    for argument, value in unused.items():
-        if value is not None:
-            raise InputError(argument, "a file that it goes with", path, "leave it out")
-    about: dict = {"name": file.name.removesuffix(tables.ending(file)), "source": str(file), "likelihood": likelihood}
-    if of_cells:
-        how = {"labels": labels, "layer": layer, "genes": genes, "batch": batch}
-        return cells.load(cells.read(file), schema, how, about)
-    if of_lines:
-        return load_texts(read_lines(file), "", read_labels(labels), schema, about)
+        options = replace(options, text=schema.column or LINES)
+    _check_used(path, ending, options)
+    about: About = {"name": file.name.removesuffix(tables.ending(file)), "source": str(file)}
+    if ending == cells.ENDING:
+        return cells.load(cells.read(file), schema, options, about)
+    if options.text == LINES and ending.startswith(".txt"):
+        return load_texts(read_lines(file), "", read_labels(options.labels), schema, about)
     if of_tables:
-        return tables.load(file, asked | {"labels": labels, "dialect": dialect}, declared, schema, in_file, about)
-    if kind == "folder":
-        found = _pictures(file, labels, schema, declared, schema is not None or image_shape is not None, about)
-        check_form(found.image_shape or (), image_shape, "data")
-        return found
-    x, y = read_npy(file, labels, in_file=True) if in_file and kind == ".npy" else ARRAYS[kind](file, labels)
-    check_form(getattr(x, "row_shape", x.shape[1:]), image_shape, "data")
+        return tables.load(file, options, schema, in_file, about)
+    if ending == "folder":
+        return _pictures(file, options, schema, trained_shape, about)
+    labels = options.labels
+    x, y = read_npy(file, labels, in_file=True) if in_file and ending == ".npy" else ARRAYS[ending](file, labels)
+    check_form(getattr(x, "row_shape", x.shape[1:]), trained_shape, "data")
+    how: dict = {"kind": options.kind, "image_shape": options.image_shape, **about}
     if isinstance(schema, Schema):
         whole = plain_array(file) if isinstance(x, FileRows) else x  # in the type of the file
         x, notes = schema.encode(tables.named_columns(whole, schema, file), "data")
-        return build(x, y, image_shape=declared, schema=schema, notice="\n".join(notes), **about)
-    found = build(x, y, image_shape=declared, **about)
-    if image_shape is not None and x.dtype == np.uint8 and isinstance(found.x, np.ndarray):
-        return replace(found, x=found.x.astype(np.uint8))  # those that are nearly black count as from 0 to 1 else
-    return found
+        return build(x, y, schema=schema, notice="\n".join(notes), **how)
+    rows = build(x, y, **how)
+    return rows if trained_shape is None else _as_bytes(rows, x.dtype)
+
+
+def _check_used(path: str, ending: str, options: FileOptions) -> None:
+    """Raises InputError where an option is not for a file of this ending."""
+    of_tables = ending in (*tables.TEXTS, ".parquet")
+    unused: list[str] = [] if of_tables else ["columns", "drop", "id", "text", "transform"]
+    if options.text == LINES and ending.startswith(".txt"):
+        unused += ["columns", "drop", "id"]
+    unused += ["image_shape"] if ending == cells.ENDING else ["layer", "genes", "batch"]
+    for argument in unused:
+        if getattr(options, argument) is not None:
+            raise InputError(argument, "a file that it goes with", path, "leave it out")
+
+
+def _as_bytes(rows: Dataset, dtype) -> Dataset:
+    """New images in the units of the training: bytes stay bytes, also where nearly all are black or all are 0 and 1."""
+    if dtype == np.uint8 and isinstance(rows.x, np.ndarray):
+        return replace(rows, x=rows.x.astype(np.uint8))
+    return rows
 
 
 def locate(path: str) -> tuple[Path, str]:
@@ -112,17 +106,21 @@ def locate(path: str) -> tuple[Path, str]:
     return file, kind
 
 
-def _pictures(folder: Path, labels, schema, declared, known: bool, about: dict) -> Dataset:
-    """The images of a folder; known: they are for a run."""
+def _pictures(
+    folder: Path, options: FileOptions, schema: Coded | None, trained_shape: Sequence[int] | None, about: About
+) -> Dataset:
+    """The images of a folder."""
     if not isinstance(schema, ImageForm | None):
         raise InputError("data", "a table as in training", f"the folder {folder}")
-    if schema is None and declared:
-        height, width, *channels = check_shape(declared, (0, math.prod(declared)))
+    is_new = schema is not None or trained_shape is not None  # for a model that was trained on others
+    if schema is None and options.image_shape:
+        height, width, *channels = check_shape(options.image_shape, (0, math.prod(options.image_shape)))
         schema = ImageForm(height, width, channels[0] if channels else 1)
     x, names, form = images.read_folder(folder, schema)
-    y = images.outermost_folders(names) if labels == FOLDERS else read_labels(labels)
-    found = build(x, y, schema=form, notice="" if known else form.describe()[0], ids=names, **about)
-    return replace(found, x=np.asarray(found.x, np.uint8)) if known else found  # see `load_file`
+    y = images.outermost_folders(names) if options.labels == FOLDERS else read_labels(options.labels)
+    rows = build(x, y, schema=form, notice="" if is_new else form.describe()[0], ids=names, **about)
+    check_form(rows.image_shape or (), trained_shape, "data")
+    return _as_bytes(rows, np.uint8) if is_new else rows
 
 
 def read_npy(file: Path, labels: str | None, in_file: bool = False):

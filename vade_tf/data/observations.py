@@ -1,19 +1,21 @@
 """Raw rows, checked -> `Observations` in the units of their likelihood; with labels and a name a `Dataset`."""
 
 import math
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import fields, replace
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 import numpy as np
 import scipy.sparse
 
-from vade_tf.data.dataset import COUNTS, MAX_ROWS_READ, Coded, Dataset, Observations
+from vade_tf.data.dataset import KINDS, MAX_ROWS_READ, Coded, Dataset, Observations
 from vade_tf.data.rows import FileRows, Rows, SparseRows, is_file
 from vade_tf.errors import InputError, whole_number
 from vade_tf.finite import finite_range
 from vade_tf.machine import spans
 
+AUTO = "auto"
 LENGTH_TOLERANCE = 1e-3  # relative difference of the lengths of rows that rounding makes, also of float16
 MIN_VARIANCE_OF_DIRECTIONS = 0.01  # of rows of one length over its square; one large mean makes others so long
 ROUNDING = 1e-6  # by which white may exceed 1
@@ -23,42 +25,51 @@ COLOURS = 3  # channels of a colour image
 R = TypeVar("R", bound=Observations)
 
 
-def build(
-    x, y, name: str, source: str, likelihood: str = "auto", image_shape=None, standardise=True, schema=None, **more
-) -> Dataset:
+class About(TypedDict):
+    """What a data set is called, see `Dataset`."""
+
+    name: str
+    source: str
+
+
+def build(x, y, name: str, source: str, likelihood: str = "auto", **how) -> Dataset:
     """A data set of raw rows and, perhaps, their labels.
 
     Args:
-        x, likelihood, image_shape, standardise, schema: as for `observe`.
+        x: as for `observe`.
         y: labels, as for `number_labels`.
-        more: batch_index, notice and ids; these, name and source as in `Dataset`.
+        name, source, likelihood: as in `Dataset`.
+        how: kind, image_shape, standardise and schema, as for `observe`; batch_index, notice and ids, as in `Dataset`.
 
     Raises:
         InputError: as for `observe`, or y is not one label a row.
     """
-    rows = observe(x, likelihood, image_shape, standardise, source, schema)
-    found = {each.name: getattr(rows, each.name) for each in fields(Observations)}
-    return Dataset(**found | more, name=name, source=source, y=number_labels(y, len(rows.x), source))
+    beside = {key: how.pop(key) for key in ("batch_index", "notice", "ids") if key in how}
+    rows = observe(x, argument=source, **how)
+    values: dict = {each.name: getattr(rows, each.name) for each in fields(Observations)}
+    values |= beside
+    values["likelihood"] = likelihood
+    return Dataset(**values, name=name, source=source, y=number_labels(y, len(rows.x), source))
 
 
 def observe(
     x,
-    likelihood: str = "auto",
+    kind: str = AUTO,
     image_shape=None,
     standardise: bool = True,
     argument: str = "x",
     schema: Coded | None = None,
     transform: str | None = None,
 ) -> Observations:
-    """Check raw rows.
+    """Check raw rows, and say what they are taken for.
 
     Args:
         x: features, [n, D], or images, [n, height, width] or [n, height, width, channels]; any number type. A SciPy
             sparse matrix stays sparse, and what a `numpy.memmap` maps stays in its file; a DataFrame is coded by a
             `schema.Schema`.
-        likelihood: what the rows ask for, see `Observations`.
+        kind: one of `KINDS`; "auto" (default): as the values say.
         image_shape: (height, width) of rows that are grey images, (height, width, 3) of colour images, whose channels
-            stand together; x of three or four dimensions gives it itself. () says that rows are no images.
+            stand together; x of three or four dimensions gives it itself.
         standardise: False leaves Gaussian features, but for pixels, in the units they come in.
         argument: what an error names.
         schema: how x was coded already; x may then hold NaN, in missing cells.
@@ -68,13 +79,39 @@ def observe(
         The rows, uint8 left as it is (unless it is all zeros and ones) and all else float32.
 
     Raises:
-        InputError: x is not a matrix of finite numbers, or not of images of this shape.
+        InputError: x is not a matrix of finite numbers, or not of images of this shape, or not of this kind.
     """
-    frame = hasattr(x, "columns") and (hasattr(x, "iloc") or hasattr(x, "to_pandas"))
-    if schema is None and frame and not image_shape:
+    if kind not in (AUTO, *KINDS):
+        raise InputError("kind", f"{AUTO} or one of {', '.join(KINDS)}", repr(kind))
+    if image_shape and kind not in (AUTO, "images", "counts"):
+        raise InputError("image_shape", f"none beside kind {kind}", repr(image_shape), "leave one of them out")
+    if schema is None and _is_frame(x) and not image_shape and kind in (AUTO, "table", "counts"):
         from vade_tf.data.schema import coded_frame  # pandas takes a while to load, and arrays do without
 
-        x, schema = coded_frame(x, argument, likelihood in COUNTS, transform)
+        x, schema = coded_frame(x, argument, kind == "counts", transform)
+    x, image_shape = _as_matrix(x, kind, image_shape, argument)
+    coded = "" if schema is None else schema.kind
+    low, high = finite_range(x, argument, holes=coded == "table" and image_shape is None)
+    if low > high:
+        raise InputError(argument, "rows that hold a value", "only missing cells")
+    dtype = np.uint8 if x.dtype == np.uint8 and high > 1 else np.float32  # bytes of 0 and 1 are no grey values
+    if x.dtype != dtype:
+        x = SparseRows(x.matrix.astype(dtype)) if isinstance(x, SparseRows) else x.astype(dtype)
+    return _taken(Observations(x, low, high, kind, image_shape, schema=schema), standardise)
+
+
+def taken_for(rows: R, kind: str) -> R:
+    """The same rows, taken for another kind; "auto": as they are."""
+    return rows if kind in (AUTO, rows.kind) else _taken(replace(rows, kind=kind, length=None))
+
+
+def _is_frame(x) -> bool:
+    """Whether x is a table of pandas or Polars."""
+    return hasattr(x, "columns") and (hasattr(x, "iloc") or hasattr(x, "to_pandas"))
+
+
+def _as_matrix(x, kind: str, image_shape, argument: str) -> tuple[Rows, tuple[int, ...] | None]:
+    """Rows [n, D] of any type of numbers, not checked yet; and the shape of images, None of other rows."""
     if hasattr(x, "obsm"):  # an AnnData, which NumPy would unroll
         raise InputError(argument, "rows", "an AnnData", "give it to VaDEClusterer, or give its X")
     if scipy.sparse.issparse(x):
@@ -86,51 +123,56 @@ def observe(
     form = (len(x), *x.row_shape) if isinstance(x, FileRows) else x.shape
     if len(form) < 2 or 0 in form:
         raise InputError(argument, "a matrix of n rows and D features", f"shape {form}")
-    image_shape = _shape_of_images(form, argument) if image_shape is None else image_shape or None
     if image_shape is not None:
         image_shape = check_shape(image_shape, form)
+    elif kind in (AUTO, "images", "counts"):
+        image_shape = _shape_of_images(form, argument)
+    if kind == "images" and image_shape is None:
+        raise InputError("kind", "rows with image_shape, or of three or four dimensions, for images", f"shape {form}")
     if is_file(x):
-        x = FileRows(x, argument)
-    elif isinstance(x, np.ndarray):
-        x = x.reshape(len(x), -1)
-    coded = "" if schema is None else schema.kind
-    low, high = finite_range(x, argument, holes=coded == "table" and image_shape is None)
-    if low > high:
-        raise InputError(argument, "rows that hold a value", "only missing cells")
-    dtype = np.uint8 if x.dtype == np.uint8 and high > 1 else np.float32  # bytes of 0 and 1 are no grey values
-    if x.dtype != dtype:
-        x = SparseRows(x.matrix.astype(dtype)) if isinstance(x, SparseRows) else x.astype(dtype)
-    plain, sparse = image_shape is None and coded != "table", isinstance(x, SparseRows)
-    whole = plain and (dtype == np.uint8 or not any((numbers % 1).any() for numbers in _stored(x)))
+        return FileRows(x, argument), image_shape
+    return (x.reshape(len(x), -1) if isinstance(x, np.ndarray) else x), image_shape
+
+
+def _taken(rows: R, standardise: bool = True) -> R:
+    """The rows with the units of their kind; of kind "auto" the values say which that is."""
+    x, asked = rows.x, rows.kind
+    coded = "" if rows.schema is None else rows.schema.kind
+    plain = coded != "table" and (asked in ("texts", "table", "rows") or (asked == AUTO and rows.image_shape is None))
+    whole = plain and (x.dtype == np.uint8 or not any((numbers % 1).any() for numbers in _stored(x)))
     length = common_length(x) if plain and not whole else 0.0
-    nonzero = sum(np.count_nonzero(numbers) for numbers in _stored(x)) if length and not sparse else 0
-    of_words = length > 0 and low >= 0 and 2 * nonzero < math.prod(x.shape)  # those of a network are rarely 0
-    texts, counted = of_words or coded == "texts", sparse and whole and low >= 0 and high > 1
-    rows = Observations(x, low, high, image_shape, likelihood, standardise, texts=texts, counted=counted, schema=schema)
+    if asked == AUTO:
+        rows = replace(rows, kind=_kind_of_values(rows, coded, whole, length))
+    if rows.kind == "texts" and rows.low < 0:
+        raise InputError("kind", "weights of words, which are never below 0, for texts", f"{rows.low:g}")
     if not standardise:
-        return rows
-    if image_shape is not None:
-        return to_grey_units(rows)
+        return replace(rows, standardise=False)
+    if rows.kind == "images":
+        factor, offset = grey_units(x, rows.low, rows.high)
+        return replace(rows, standardise=False, factor=factor, offset=offset)
+    if rows.kind == "texts" and not length:
+        length = max(float(lengths.max()) for lengths in _lengths(x)) or 1.0
     if length:  # directions, whose features have one unit: on average each gets the square 1
-        own = None if coded == "texts" else length  # weights of `--text` are logarithms already
-        return replace(rows, standardise=False, factor=math.sqrt(x.shape[1]) / length, length=own)
-    return replace(rows, factor=grey_units(x, low, high)[0]) if x.dtype == np.uint8 else rows
+        known = None if coded == "texts" else length  # weights of `--text` are logarithms already
+        return replace(rows, standardise=False, factor=math.sqrt(x.shape[1]) / length, length=known)
+    factor = grey_units(x, rows.low, rows.high)[0] if x.dtype == np.uint8 else 1.0
+    return replace(rows, standardise=True, factor=factor, offset=0.0)
 
 
-def with_likelihood(rows: R, likelihood: str) -> R:
-    """The same rows, asking for a likelihood, and in its units."""
-    found = replace(rows, likelihood=likelihood)
-    return found if rows.image_shape is None or not rows.standardise else to_grey_units(found)
-
-
-def to_grey_units(rows: R) -> R:
-    """Images as they are if they are bytes or in [0, 1], else brought there; so are bytes under a Gaussian."""
-    factor, offset = grey_units(rows.x, rows.low, rows.high)
-    gaussian = rows.likelihood == "gaussian"
-    if gaussian and rows.x.dtype == np.uint8 and factor == 1.0:
-        factor = 1 / 255
-    standardise = (factor, offset) == (1.0, 0.0) and not gaussian
-    return replace(rows, standardise=standardise, factor=factor, offset=offset)
+def _kind_of_values(rows: Observations, coded: str, whole: bool, length: float) -> str:
+    """The kind of rows of which the caller says none; coded: what their schema says, whole: no value has a fraction."""
+    if rows.image_shape is not None:
+        return "images"
+    if coded:
+        return coded
+    sparse = isinstance(rows.x, SparseRows)
+    if length and rows.low >= 0:
+        nonzero = 0 if sparse else sum(np.count_nonzero(numbers) for numbers in _stored(rows.x))
+        if 2 * nonzero < math.prod(rows.x.shape):  # those of a network are rarely 0
+            return "texts"
+    if sparse and whole and rows.low >= 0 and rows.high > 1:
+        return "counts"
+    return rows.kind_of_numbers
 
 
 def grey_units(x: Rows, low: float, high: float) -> tuple[float, float]:
@@ -154,7 +196,7 @@ def _shape_of_images(form: tuple[int, ...], argument: str) -> tuple[int, ...] | 
     if len(form) < 3 or (len(form) == 3 and 1 in form[1:]):
         return None
     if len(form) > 4 or form[3:] not in ((), (1,), (COLOURS,)):
-        hint = "of channels that come first give x.transpose(0, 2, 3, 1); image_shape=() says that rows are no images"
+        hint = "of channels that come first give x.transpose(0, 2, 3, 1); kind rows says that they are no images"
         raise InputError(argument, "images [n, height, width, channels] of 1 or 3 channels", f"shape {form}", hint)
     return tuple(form[1:]) if form[3:] == (COLOURS,) else tuple(form[1:3])
 
@@ -177,19 +219,29 @@ def _stored(x: Rows):
         yield x.matrix[rows].data if isinstance(x, SparseRows) else x[rows]
 
 
-def common_length(x: Rows) -> float:
-    """The Euclidean length that all rows share which are not zero, as text vectorizers leave them; 0.0: they have none.
-
-    Rows that hardly differ beside their mean, like the years of a table, are as good as equally long by that alone.
-    """
-    low, high, total = np.inf, 0.0, np.zeros(x.shape[1])
+def _lengths(x: Rows) -> Iterator[np.ndarray]:
+    """The Euclidean length of every row, [m] of a few rows at a time."""
     for rows in spans(len(x), x.shape[1], MAX_ROWS_READ):
         block = x.matrix[rows] if isinstance(x, SparseRows) else x[rows]
-        length = np.sqrt((block**2).sum(axis=1, dtype=np.float64))
-        if (length := length[length > 0]).size:
-            low, high = min(low, float(length.min())), max(high, float(length.max()))
-            if not np.isclose(low, high, rtol=LENGTH_TOLERANCE):
-                return 0.0
+        yield np.sqrt((block**2).sum(axis=1, dtype=np.float64))
+
+
+def common_length(x: Rows) -> float:
+    """The Euclidean length that all rows share but those of zeros, as text vectorizers leave them; 0.0: they have none.
+
+    Rows that differ little from their mean, like the years of a table, have nearly one length for that reason alone;
+    they count as rows of several lengths.
+    """
+    low, high = np.inf, 0.0
+    for lengths in _lengths(x):
+        positive = lengths[lengths > 0]
+        if positive.size:
+            low, high = min(low, float(positive.min())), max(high, float(positive.max()))
+        if high and not np.isclose(low, high, rtol=LENGTH_TOLERANCE):
+            return 0.0
+    total = np.zeros(x.shape[1])
+    for rows in spans(len(x), x.shape[1], MAX_ROWS_READ):
+        block = x.matrix[rows] if isinstance(x, SparseRows) else x[rows]
         total += block.sum(axis=0, dtype=np.float64)
     mean = total / len(x)
     return high if mean @ mean < (1 - MIN_VARIANCE_OF_DIRECTIONS) * high**2 else 0.0

@@ -7,7 +7,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 import numpy as np
 import pandas
@@ -15,9 +14,10 @@ import scipy.sparse
 
 from vade_tf.data.cells import Genes
 from vade_tf.data.columns import MISSING
-from vade_tf.data.dataset import COUNTS, Coded, Dataset
+from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.download import cache_folder
-from vade_tf.data.observations import build
+from vade_tf.data.observations import About, build
+from vade_tf.data.options import Dialect, FileOptions
 from vade_tf.data.rows import FileRows, TableRows, stays_in_file
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import load_texts
@@ -29,74 +29,70 @@ SNIFFED_CHARACTERS = 1 << 16  # that say what separates cells
 SEPARATORS = "\t;|, "  # the first of several that might do is taken
 
 
-class Dialect(NamedTuple):
-    """How a text file is written, as `pandas.read_csv` takes it; fields are those of `TrainConfig`."""
-
-    sep: str | None = None  # default: `csv.Sniffer` finds it
-    decimal: str = "."
-    header: str = "0"  # number of the line with the names of the columns, counted from 0, or "none": there is none
-    na_values: str | None = None  # texts that mean a missing cell besides the usual ones, with commas between them
-    dtype: str | None = None  # types of columns, as in "zip=str,year=category"
-
-    @classmethod
-    def of(cls, config) -> "Dialect":
-        return cls(*(getattr(config, name) for name in cls._fields))
-
-
-def load(file: Path, asked: dict, declared, schema: Coded | None, in_file: bool, about: dict) -> Dataset:
+def load(file: Path, options: FileOptions, schema: Coded | None, in_file: bool, about: About) -> Dataset:
     """The rows of a table's file.
 
     Args:
         file: of a kind of TEXTS, or .parquet.
-        asked: of the arguments of `files.load_file` those that a table has alone, by name, and labels.
-        declared, schema, in_file: as there.
-        about: what else `observations.build` is told: {"name", "source", "likelihood"}.
+        options, schema, in_file: as for `files.load_file`.
+        about: what the data set is called.
 
     Raises:
         InputError: the table does not hold what is asked for, or its cells cannot be coded as `schema` says.
     """
-    columns, drop = (names_in(asked[name], name) for name in ("columns", "drop"))
-    others = {argument: asked[argument] for argument in ("labels", "id", "text")}
-    own = [str(column.name) for column in schema.columns] if isinstance(schema, Schema) else []
+    columns, drop = names_in(options.columns, "columns"), names_in(options.drop, "drop")
+    others = {argument: getattr(options, argument) for argument in ("labels", "id", "text")}
+    coded = [str(column.name) for column in schema.columns] if isinstance(schema, Schema) else []
     source = None
     if file.suffix.lower() == ".parquet":
-        source = parquet_table(file, also=[*columns, *own, *filter(None, others.values())])
+        source = parquet_table(file, also=[*columns, *coded, *filter(None, others.values())])
         table = source.sampled()
     else:
-        as_written = [name for name in others.values() if name is not None and name not in own]
-        table = read_text(file, asked["dialect"] or Dialect(), schema, as_written)
+        as_written = [name for name in others.values() if name is not None and name not in coded]
+        table = read_text(file, options.dialect, schema, as_written)
     reasons = _left_out(table, columns, drop, others, file)
 
     def whole(name: str) -> pandas.Series:  # of a column of which only some rows may have been read
         return table[name] if source is None or len(source) == len(table) else parquet_table(file, [name])[:][name]
 
     y, ids = (None if others[key] is None else _complete(whole(others[key]), key, file) for key in ("labels", "id"))
-    about |= {"ids": ids}
-    if asked["text"] is not None:
-        return load_texts(whole(asked["text"]), asked["text"], y, schema, about)
-    x = table[[name for name in table if name not in reasons or name in own]]
-    about |= {"image_shape": declared}
+    if options.text is not None:
+        return replace(load_texts(whole(options.text), options.text, y, schema, about), ids=ids)
+    x = table[[name for name in table if name not in reasons or name in coded]]
     if isinstance(schema, Genes):
-        return build(schema.of_table(x), y, schema=schema, **about)
+        shape = options.image_shape
+        return build(schema.of_table(x), y, kind=options.kind, image_shape=shape, schema=schema, ids=ids, **about)
     if not isinstance(schema, Schema | None):
         raise InputError("data", f"rows as in training ({schema.describe()[0]})", f"the table {file}")
     notes: list[str] = []
     if schema is None:
-        if declared:
-            schema = Schema.numbers(x, "data")
-        else:
-            schema = Schema.infer(x, "data", asked["transform"], about["likelihood"] in COUNTS)
-        schema = replace(schema, dropped={**schema.dropped, **(source.dropped if source else {}), **reasons})
+        schema = _seen(x, options)
+        left_out = {**schema.dropped, **(source.dropped if source else {}), **reasons}
+        schema = replace(schema, dropped=left_out)
         notes = schema.describe()
     if source is not None and (in_file or len(x) < len(source) or stays_in_file(len(x), len(schema.features), "f4")):
-        rows = TableRows(parquet_table(file, [str(column.name) for column in schema.columns]), schema, notes.extend)
-        large = in_file or stays_in_file(*rows.shape, "f4")
-        features = _in_a_file(rows) if large else rows.into(np.empty(rows.shape, np.float32))
+        features = _of_parquet(file, schema, in_file, notes)
         notes += [f"what the columns are was seen on {len(x):,} of the rows"] if len(x) < len(source) else []
     else:
-        features, more = schema.encode(x, "data")
-        notes += more
-    return build(features, y, schema=schema, notice="\n".join(notes), **about)
+        features, unseen = schema.encode(x, "data")
+        notes += unseen
+    how: dict = {"kind": options.kind, "image_shape": options.image_shape, "schema": schema}
+    return build(features, y, notice="\n".join(notes), ids=ids, **how, **about)
+
+
+def _seen(x: pandas.DataFrame, options: FileOptions) -> Schema:
+    """The schema of a table, by its values."""
+    if options.image_shape:
+        return Schema.numbers(x, "data")
+    return Schema.infer(x, "data", options.transform, options.kind == "counts")
+
+
+def _of_parquet(file: Path, schema: Schema, in_file: bool, notes: list[str]) -> np.ndarray | FileRows:
+    """The features of a Parquet file, read a group of rows at a time; what is said of them is added to the notes."""
+    rows = TableRows(parquet_table(file, [str(column.name) for column in schema.columns]), schema, notes.extend)
+    if in_file or stays_in_file(*rows.shape, "f4"):
+        return _in_a_file(rows)
+    return rows.into(np.empty(rows.shape, np.float32))
 
 
 def ending(file: Path) -> str:

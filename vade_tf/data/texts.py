@@ -11,7 +11,7 @@ import pandas
 import scipy.sparse
 
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.observations import build
+from vade_tf.data.observations import About, build
 from vade_tf.errors import InputError
 
 LINES = "lines"  # --text of a .txt file of one text a line
@@ -73,7 +73,7 @@ class Texts:
         return cls(str(values["column"]), tuple(map(str, values["words"])), tuple(map(float, values["idf"])))
 
 
-def load_texts(texts: pandas.Series, column: str, y, schema, about: dict) -> Dataset:
+def load_texts(texts: pandas.Series, column: str, y, schema, about: About) -> Dataset:
     """The data set of texts [n], cells of any type, a missing one without words; arguments as of `tables.load`."""
     if texts.empty:
         raise InputError("data", "texts", f"none in {about['source']}")

@@ -6,6 +6,8 @@ l is observed, so the code says what a row consists of and not how much of it th
 feature, is learned as the variance of a Gaussian is, by its moments.
 """
 
+import copy
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -13,9 +15,10 @@ import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 
 from vade_tf.errors import InputError
-from vade_tf.model.likelihood import Likelihood, register
+from vade_tf.model.likelihood import Likelihood, TrainingRows, register
 
 MIN_MEAN = 1e-8  # of a mean, so that its logarithm is finite
+MAX_ROWS_SAMPLED = 10_000  # rows, at even distances, whose sums are looked at
 
 
 @register
@@ -23,22 +26,39 @@ class Counts(Likelihood):
     """Whole numbers from 0 up, the decoder's parameters are log shares up to a constant. Takes raw counts.
 
     Args:
-        size: what a row adds up to where none is given, as for samples: the median of the training rows.
+        size: what a row adds up to where none is given, as for samples. Default None: a fit takes the median of the
+            training rows.
     """
 
     name = "counts"
     unbounded = "logarithms of shares, up to a constant"
     learns_variance = True
+    variance_is_error = False
+    reads_counts = True
     compares_columns = False
 
-    def __init__(self, size: float = 1.0):
-        self.size = float(size)
+    def __init__(self, size: float | None = None):
+        self.size = None if size is None else float(size)
+
+    def fitted_to(self, rows):
+        size = median_size(rows)
+        if self.size is not None:
+            return self
+        fitted = copy.copy(self)
+        fitted.size = size
+        return fitted
+
+    def first_layer(self, rows):
+        return LogCounts.of(rows, self.size)
 
     def config(self):
         return {"name": self.name, "size": self.size}
 
     def mean(self, parameters):
-        return self.size * tf.nn.softmax(parameters)
+        return (self.size or 1.0) * tf.nn.softmax(parameters)
+
+    def shares(self, parameters):
+        return tf.nn.softmax(parameters)
 
     def distribution(self, parameters, log_sigma2=0.0):
         """Of a row of the median size."""
@@ -77,6 +97,10 @@ class ZeroInflatedCounts(Counts):
     def mean(self, parameters):
         shares, phi = tf.split(parameters, 2, axis=-1)
         return tf.sigmoid(-phi) * super().mean(shares)
+
+    def shares(self, parameters):
+        """Without what is lost."""
+        return super().shares(tf.split(parameters, 2, axis=-1)[0])
 
     def distribution(self, parameters, log_sigma2=0.0):
         shares, phi = tf.split(parameters, 2, axis=-1)
@@ -128,11 +152,38 @@ class LogCounts(keras.layers.Layer):
         self.mean = [float(value) for value in mean]
         self.std = [float(value) for value in std]
 
+    @classmethod
+    def of(cls, rows: TrainingRows, size: float | None = None) -> "LogCounts":
+        """The layer for rows that are counts; size: default their median."""
+        size = median_size(rows) if size is None else size
+        total, squares, n = 0.0, 0.0, 0
+        for block in rows.blocks():
+            logs = np.asarray(log_counts(block.astype(np.float32), size), np.float64)
+            total, squares, n = total + logs.sum(axis=0), squares + (logs**2).sum(axis=0), n + len(logs)
+        mean = total / n
+        std = np.sqrt(np.maximum(squares / n - mean**2, 0))
+        return cls(size, mean, np.where(std < 1e-6, 1.0, std))
+
     def call(self, x):
         return (log_counts(x, self.size) - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
 
     def get_config(self):
         return {**super().get_config(), "size": self.size, "mean": self.mean, "std": self.std}
+
+
+def median_size(rows: TrainingRows) -> float:
+    """The median of what rows add up to, at least 1; InputError where a number is no count.
+
+    Of many rows it is that of some, at even distances.
+    """
+    sums = []
+    for block in rows.blocks():
+        is_count = (block >= 0) & (block == np.round(block))  # NaN is none
+        if not is_count.all():
+            raise InputError("likelihood", "counts, whole numbers from 0 up", f"{block[~is_count][0]:g}")
+        sums.append(block.sum(axis=1, dtype=np.float64))
+    sizes = np.concatenate(sums)
+    return max(float(np.median(sizes[:: -(-len(sizes) // MAX_ROWS_SAMPLED)])), 1.0)
 
 
 def log_counts(x, size: float):

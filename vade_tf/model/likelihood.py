@@ -9,10 +9,21 @@
 
 `Settings`, `VaDEClusterer`, `VaDE` and what they saved then know it by its name. x are rows in the likelihood's own
 units, float32 [batch, D]; `parameters` are the decoder's output for them, [batch, D * outputs].
+
+A likelihood also answers what a fit asks about it. Each answer is an attribute or a method with a default:
+
+    units, scaling       how raw rows become x
+    first_layer          what the encoder reads x with
+    start_space          where the start compares rows
+    reads_counts         whether the rows are raw counts
+    takes_missing        whether a NaN in x is a missing cell
+    fitted_to            the likelihood with what it has to know of the rows
 """
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Protocol, Self
 
 import keras
 import numpy as np
@@ -20,9 +31,48 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vade_tf.errors import InputError, cited, warn_units
+from vade_tf.model import networks
 from vade_tf.model.elbo import LOG_2PI
 
 WIDEST_RATIO = 10.0  # scaled values have a size of about 1; those ten times as large are in another unit
+
+
+class TrainingRows(Protocol):
+    """What a likelihood may ask about the rows that are trained on; `data.dataset.Observations` answers it."""
+
+    @property
+    def kind(self) -> str:
+        """What the rows are taken for: "images", "texts", "counts", "table" or "rows"."""
+
+    @property
+    def standardise(self) -> bool:
+        """Whether every feature gets mean 0 and variance 1."""
+
+    @property
+    def factor(self) -> float:
+        """What raw values are multiplied with where they are not standardised."""
+
+    @property
+    def offset(self) -> float:
+        """What is then added."""
+
+    @property
+    def length(self) -> float | None:
+        """The Euclidean length that all rows share, or None."""
+
+    @property
+    def grey(self) -> tuple[float, float]:
+        """(scale, offset) that bring the values of images to [0, 1]."""
+
+    @property
+    def on_white(self) -> bool:
+        """Whether images have a white background."""
+
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of every feature without missing cells, float64 [D] each."""
+
+    def blocks(self) -> Iterator[np.ndarray]:
+        """All raw rows in their order, dense [m, D], a few at a time."""
 
 
 class Likelihood(ABC):
@@ -30,10 +80,13 @@ class Likelihood(ABC):
 
     name: str
     learns_variance = False  # whether `distortion` and `distribution` take log sigma2 [D], which VaDE keeps and learns
+    variance_is_error = True  # whether that variance is the squared error of x, which is larger on new rows
+    reads_counts = False  # whether rows are raw counts: whole numbers from 0 up
+    takes_missing = False  # whether a NaN in x is a missing cell
+    start_space: str | None = None  # of the start: "columns", "directions", "code"; None: by the kind of the rows
     compares_columns = True  # whether rows of scaled x are near one another where they are alike
     outputs = 1  # parameters of each feature: the decoder gives [batch, D * outputs], one of all D after the other
     unbounded = ""  # what the parameters are, where each may be any number; "" of those that may have bounds
-    takes_missing = False  # whether a NaN in x is a cell that is not known
 
     @abstractmethod
     def distribution(self, parameters) -> tfd.Distribution:
@@ -54,9 +107,18 @@ class Likelihood(ABC):
         """
         return tf.reduce_mean((x - self.mean(parameters)) ** 2, axis=0)
 
+    def shares(self, parameters):
+        """The share of each feature in the mean of a row, [batch, D]: how clusters of counts are compared."""
+        mean = self.mean(parameters)
+        return mean / tf.reduce_sum(mean, axis=-1, keepdims=True)
+
     def config(self) -> str | dict:
         """What `get` makes it from again: its name, or the name with the arguments of the class."""
         return self.name
+
+    def fitted_to(self, rows: TrainingRows) -> Self:
+        """This likelihood with what it has to know of the rows trained on; by default itself."""
+        return self
 
     def reconstruction(self, x, parameters):
         """Loss a feature of methods that weigh it against a term of their own (IDEC): [batch]; here nats a feature."""
@@ -66,12 +128,17 @@ class Likelihood(ABC):
         """Raises InputError where raw values from low to high of this dtype mean nothing; by default none."""
         return
 
-    def units(self, observations) -> tuple[float | np.ndarray, float | np.ndarray]:
-        """(scale, offset), numbers or [D], of `x = raw * scale + offset`; by default raw values as they are.
-
-        `observations` are the rows trained on, see `data.dataset.Observations`.
-        """
+    def units(self, rows: TrainingRows) -> tuple[float | np.ndarray, float | np.ndarray]:
+        """(scale, offset), numbers or [D], of `x = raw * scale + offset`; by default raw values as they are."""
         return 1.0, 0.0
+
+    def scaling(self, rows: TrainingRows) -> keras.layers.Layer:
+        """The layer that makes x of raw rows; by default that of `units`."""
+        return networks.build_scaling(*self.units(rows))
+
+    def first_layer(self, rows: TrainingRows) -> keras.layers.Layer | None:
+        """What the encoder reads x [batch, D] with, before its dense layers; None: x as it is, the default."""
+        return None
 
     def check_units(self, raw: np.ndarray, x: np.ndarray, argument: str) -> None:
         """Raises InputError, or warns, where new rows are in other units than those trained on; by default neither.
@@ -126,8 +193,14 @@ class Bernoulli(Likelihood):
             expected, got = "values in [0, 1] or uint8 for bernoulli", f"values from {low:g} to {high:g}"
             raise InputError("likelihood", expected, got, "scale them or set likelihood to gaussian")
 
-    def units(self, observations):
-        return observations.grey
+    def units(self, rows):
+        return rows.grey
+
+    def first_layer(self, rows):
+        """Images on white are read as their negatives: of ones nearly everywhere an encoder finds fewer groups."""
+        if rows.kind != "images" or not rows.on_white:
+            return None
+        return keras.layers.Rescaling(-1.0, 1.0, name="negative", dtype="float32")
 
     def check_units(self, raw, x, argument):
         low, high = float(x.min()), float(x.max())
@@ -148,18 +221,22 @@ class Gaussian(Likelihood):
     distortion and rate does not depend on the unit of x.
 
     Args:
-        shared: whether all features have one variance, as those of directions; default False.
+        shared: whether all features have one variance. Default None: they do where the rows have one unit, as images
+            and directions have, and not where each feature is standardised.
     """
 
     name = "gaussian"
     unbounded = "means of scaled values, which may be any number"
     learns_variance = True
 
-    def __init__(self, shared: bool = False):
-        self.shared = bool(shared)
+    def __init__(self, shared: bool | None = None):
+        self.shared = None if shared is None else bool(shared)
 
     def config(self):
         return {"name": self.name, "shared": True} if self.shared else self.name
+
+    def fitted_to(self, rows):
+        return type(self)(not rows.standardise) if self.shared is None else self
 
     def distribution(self, parameters, log_sigma2=0.0):
         sigma = tf.exp(0.5 * tf.cast(log_sigma2, parameters.dtype)) * tf.ones_like(parameters)
@@ -180,19 +257,27 @@ class Gaussian(Likelihood):
         """The squared error a feature, as IDEC was published."""
         return keras.losses.mean_squared_error(x, parameters)
 
-    def units(self, observations):
+    def units(self, rows):
         """Every feature gets mean 0 and variance 1, see `divisors`; in float64, for scales of 1e6.
 
         The pixels of images get one scale, of which black is 0, and on average variance 1; white is at most 10.
         """
-        if not observations.standardise and observations.image_shape is None:
-            return observations.factor, observations.offset
-        mean, std = observations.moments()
-        if not observations.standardise:
-            shared = 1.0 / max(math.sqrt(float(np.mean(std**2))), 0.1 / observations.factor)
-            return shared, shared * observations.offset / observations.factor
+        if rows.kind == "images":
+            scale, offset = rows.grey
+            std = rows.moments()[1]
+            shared = 1.0 / max(math.sqrt(float(np.mean(std**2))), 0.1 / scale)
+            return shared, shared * offset / scale
+        if not rows.standardise:
+            return rows.factor, rows.offset
+        mean, std = rows.moments()
         scale = 1.0 / divisors(mean, std)
         return scale.astype(np.float32), (-mean * scale).astype(np.float32)
+
+    def scaling(self, rows):
+        """Rows of one length are brought to it; those of texts by their square roots."""
+        if rows.length is None:
+            return super().scaling(rows)
+        return (networks.Roots if rows.kind == "texts" else networks.Directions)(rows.length)
 
     def check_units(self, raw, x, argument):
         if not np.array_equal(raw, x):  # rows that are taken as they are may have any size

@@ -15,6 +15,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from vade_tf.errors import InputError
+from vade_tf.model import networks
 from vade_tf.model.elbo import LOG_2PI
 from vade_tf.model.likelihood import Likelihood, divisors, register, warn_far
 
@@ -128,12 +129,19 @@ class Mixed(Likelihood):
         n = tf.reduce_sum(known, axis=0)
         return tf.where(self.numbers, error / n, 1.0)
 
-    def units(self, observations):
+    def units(self, rows):
         scale, offset = np.ones(self.width, np.float32), np.zeros(self.width, np.float32)
-        mean, std = (part[self.numbers] for part in observations.moments())
+        mean, std = (part[self.numbers] for part in rows.moments())
         scale[self.numbers] = 1.0 / divisors(mean, std)
         offset[self.numbers] = -mean * scale[self.numbers].astype(np.float64)
         return scale, offset
+
+    def first_layer(self, rows):
+        """A missing cell is read as the mean of its column's known ones; a flag tells of it where training has some."""
+        scale, offset = self.units(rows)
+        mean = rows.moments()[0] * scale + offset
+        missing = np.any([np.isnan(block).any(axis=0) for block in rows.blocks()], axis=0)
+        return networks.Filled(mean.tolist(), np.flatnonzero(missing).tolist())
 
     def check_units(self, raw, x, argument):
         if self.numbers.any():

@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.errors import InputError, check_form, whole_number
-from vade_tf.model import choice, networks
 from vade_tf.model import likelihood as likelihoods
+from vade_tf.model import networks, units
 
 NOISE_RATE = 0.02  # share that a batch has in the variance that a likelihood learns
 MIN_NOISE = 0.01  # of a feature of variance 1: a column explained to the last digit would outweigh all others
@@ -225,7 +225,7 @@ def check_rows(model: ObservationModel, x) -> None:
             raise InputError("x", f"an array of rows [n, {width}]", f"shape {rows.shape}")
         if sorted(side for side in rows.shape[1:] if side != 1) == sorted(side for side in shape if side != 1):
             check_form(rows.shape[1:], shape, "x")  # images whose sides may stand in another order
-        choice.check_units(model, rows.reshape(len(rows), width))
+        units.check_units(model, rows.reshape(len(rows), width))
 
 
 @keras.saving.register_keras_serializable("vade_tf")

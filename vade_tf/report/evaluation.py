@@ -99,7 +99,7 @@ def load_rows(
         InputError: the data cannot be found, do not fit the model, or are not those of the run.
     """
     if data is not None:
-        dataset = load_new(run, data, labels, model.likelihood.name)
+        dataset = load_new(run, data, labels)
         warn_units(dataset.notice.splitlines(), 2)
         check_rows(run, model, dataset.x, data)
         shape = run.data.get("image_shape")

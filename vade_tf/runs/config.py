@@ -10,7 +10,18 @@ from typing import Any
 from vade_tf.data.named import DATASETS
 from vade_tf.errors import InputError, outlier_share
 from vade_tf.systems import SYSTEMS
-from vade_tf.training.settings import AUTO, METHODS, NARROW, RECIPES, Resolved, Settings, expert, option
+from vade_tf.training.settings import (
+    AUTO,
+    METHODS,
+    NARROW,
+    RECIPES,
+    VADE_PHASES,
+    Phases,
+    Resolved,
+    Settings,
+    expert,
+    option,
+)
 
 MAX_RUNS = 1000  # of a study
 MODELS = ("vade", *SYSTEMS)
@@ -60,10 +71,9 @@ class TrainConfig(Settings):
         "column of an .h5ad with the experiment or donor of each cell, which the decoder reads", expert=True
     )
     image_shape: tuple[int, ...] | None = of_file(
-        "height,width of rows that are grey images, or height,width,3; of a folder: what its images are resized to; "
-        "none: rows are no images (arrays have a shape)",
+        "height,width of rows that are grey images, or height,width,3; of a folder: what its images are resized to "
+        "(arrays have a shape)",
         example="28,28",
-        empty="none",
         expert=True,
     )
     init: str = expert(
@@ -141,13 +151,12 @@ class TrainConfig(Settings):
             expected = "a name beside limit, clusters auto, other systems and several machines"
             raise InputError("init", expected, repr(self.init), "a file has one entry for each row")
 
-    def resolve(self, n: int, features: int = NARROW, **more) -> Resolved:
+    def resolve(self, n: int, features: int = NARROW, phases: Phases = VADE_PHASES, **rows: bool) -> Resolved:
         """The settings of the fit to n rows [n, features], with all that depends on the rows written out."""
         if self.init_file is not None:
-            return replace(self, init=AUTO).resolve(n, features, **more)
-        if self.model != "vade":
-            more = {"learns_variance": more.get("learns_variance", True), **vars(SYSTEMS[self.model])}
-        return replace(super().resolve(n, features, **more), restart=self.restart)
+            return replace(self, init=AUTO).resolve(n, features, phases, **rows)
+        phases = SYSTEMS.get(self.model, phases)
+        return replace(super().resolve(n, features, phases, **rows), restart=self.restart)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=2, default=lambda likelihood: likelihood.config())

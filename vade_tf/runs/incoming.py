@@ -15,12 +15,13 @@ import pandas
 from vade_tf.data import tables
 from vade_tf.data.dataset import Coded, Dataset
 from vade_tf.data.files import load_file, locate
+from vade_tf.data.options import Dialect, FileOptions
 from vade_tf.data.rows import FileRows, SparseRows, TableRows, plain_array
 from vade_tf.data.schema import Schema
-from vade_tf.data.tables import Dialect, read_text
+from vade_tf.data.tables import read_text
 from vade_tf.errors import InputError, check_form, warn_units
 from vade_tf.machine import rows_together
-from vade_tf.model.choice import check_units
+from vade_tf.model.units import check_units
 from vade_tf.runs import assignments
 from vade_tf.runs.folder import Run
 
@@ -71,7 +72,7 @@ def opened(
     elif kind in (*tables.TEXTS, ".parquet") and (schema is None or isinstance(schema, Schema)):
         found = _of_table(run, schema, file, kind, labels, id, whole)
     else:
-        dataset = load_new(run, data, labels, model.likelihood.name, id)
+        dataset = load_new(run, data, labels, id)
         _tell(dataset.notice.splitlines())
         names = None if dataset.ids is None else pandas.Series(dataset.ids, name=id or run.config.id or "id")
         found = Incoming(dataset.x, None, names)
@@ -126,20 +127,14 @@ def _of_table(
     return Incoming(TableRows(rows, schema, _tell), rows, id)
 
 
-def load_new(run: Run, data: str, labels: str | None, likelihood: str, id: str | None = None) -> Dataset:
+def load_new(run: Run, data: str, labels: str | None, id: str | None = None) -> Dataset:
     """`load_file` for rows that are read as those of a run; its column of names is used where the file has it."""
     dialect, usual = Dialect.of(run.config), run.config.id
     if id is None and usual is not None:
         file, kind = locate(data)
         if kind in (*tables.TEXTS, ".parquet") and usual in tables.column_names(file, dialect):
             id = usual
-    return load_file(
-        data,
-        labels,
-        likelihood,
-        id=id,
-        schema=run.schema,
-        image_shape=run.data.get("image_shape"),
-        declared=() if run.config.image_shape == () else None,
-        dialect=dialect,
-    )
+    shape = run.data["image_shape"]
+    image_shape = None if shape is None else tuple(shape)
+    options = FileOptions(labels, run.data["kind"], id=id, image_shape=image_shape, dialect=dialect)
+    return load_file(data, options, schema=run.schema, trained_shape=shape)

@@ -13,21 +13,18 @@ import numpy as np
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.files import load_file
 from vade_tf.data.named import DATASETS
-from vade_tf.data.observations import with_likelihood
+from vade_tf.data.options import FileOptions
 from vade_tf.data.public_sets import BUNDLED, LOADERS, load_mnist
 from vade_tf.data.rows import FileRows, plain_array, stays_in_file
-from vade_tf.data.tables import Dialect
 from vade_tf.errors import InputError
-from vade_tf.model import choice
 from vade_tf.runs.config import TrainConfig
 from vade_tf.runs.folder import Run
 from vade_tf.seeding import subset
 from vade_tf.systems import registry
-from vade_tf.training import build, device, initialization
+from vade_tf.training import build, choice, device, initialization
 from vade_tf.training.settings import AUTO, RECIPES
 from vade_tf.training.store import Pretrained
 
-OF_TABLES = ("columns", "drop", "id", "text", "transform", "layer", "genes", "batch")  # settings of `load_file`
 LENT = ("pretrain_epochs", "hidden", "network")  # settings of the autoencoder that another run lends
 
 
@@ -54,22 +51,15 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
         InputError: unknown name or unusable file.
     """
     if config.data is not None:
-        return load_file(
-            config.data,
-            config.labels,
-            config.likelihood,
-            **{name: getattr(config, name) for name in OF_TABLES},
-            schema=None if before is None else before.schema,
-            in_file=bool(in_file),
-            declared=config.image_shape,
-            dialect=Dialect.of(config),
-        )
+        options = replace(FileOptions.of(config), kind=choice.kind_of_settings(config))
+        schema = None if before is None else before.schema
+        return choice.taken(load_file(config.data, options, schema=schema, in_file=bool(in_file)), config)
     assert config.dataset is not None
     if config.dataset == "mnist" and config.require_full:
         dataset = load_mnist(config.data_dir, require_full=True)
     else:
         dataset = LOADERS[config.dataset](config.data_dir)
-    return dataset if config.likelihood == AUTO else with_likelihood(dataset, config.likelihood)
+    return choice.taken(dataset, config)
 
 
 def load_rows(config: TrainConfig, whole: Dataset | None = None, in_file: bool | None = None) -> RunRows:
@@ -136,7 +126,6 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         InputError: the likelihood or other settings do not fit the rows and their hints, or the run named by
             `config.pretrained` cannot lend its autoencoder.
     """
-    likelihood = choice.choose(rows.dataset)
     if config.pretrained is not None:
         pretrained_by(config, rows.dataset)
         theirs = Run.open(config.pretrained, "pretrained").config
@@ -144,12 +133,9 @@ def filled(config: TrainConfig, rows: RunRows) -> TrainConfig:
         if config.validation_rows is None:
             lent["validation_rows"] = theirs.validation_rows
         config = replace(config, **lent)
-    network = build.choose_network(rows.dataset, likelihood, config)
-    about = {"sharpens": build.sharpens(rows.dataset, likelihood), "learns_variance": likelihood.learns_variance}
-    settings = config.opening().resolve(*rows.dataset.x.shape, convolves=network == "conv", **about)
-    settings = replace(settings, network=network)
-    build.validate_together(rows.dataset, likelihood, settings, rows.hints)
-    registry.check(config.model, rows.dataset, settings)
+    dataset, likelihood, settings = choice.resolve(rows.dataset, config.opening())
+    build.validate_together(dataset, likelihood, settings, rows.hints)
+    registry.check(config.model, dataset, settings)
     return replace(
         config,
         hidden=None if settings.network == "conv" else settings.hidden,
@@ -179,7 +165,7 @@ def pretrained_by(config: TrainConfig, dataset: Dataset) -> Pretrained:
         theirs, mine = getattr(run.config, name), getattr(config, name)
         if mine not in (None, AUTO, theirs, RECIPES[config.recipe].get(name)):
             raise InputError(name, f"{theirs}, which the autoencoder of {run.path} has", str(mine), "leave it out")
-    mine = json.loads(json.dumps(choice.choose(dataset).config()))
+    mine = json.loads(json.dumps(choice.choose(dataset, config).config()))
     if lent.likelihood != mine:
         raise InputError("likelihood", f"{lent.likelihood}, for which {run.path} was pretrained", str(mine))
     return lent

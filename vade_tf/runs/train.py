@@ -166,7 +166,7 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
     shown: list[keras.callbacks.Callback] = [] if dataset.y is None else [Scores(dataset)]
     shown += extra
     if config.model == "vade":
-        fitted = recipe.fit(dataset.observations(), config, rows.hints, run, reporter, shown, init=init)
+        fitted = recipe.fit(dataset.observations(), config, rows.hints, run, reporter, callbacks=shown, init=init)
     else:
         fitted = registry.fit(config.model, dataset.observations(), config, run, reporter, shown)
     run.choose(fitted.settings.clusters)

@@ -14,12 +14,11 @@ from sklearn.mixture import GaussianMixture
 from vade_tf.data import pipeline
 from vade_tf.errors import InputError
 from vade_tf.model import elbo, networks
-from vade_tf.model.counts import Counts
 from vade_tf.model.observation import ObservationModel
 from vade_tf.model.prior import GaussianMixturePrior, check_clusters
 from vade_tf.model.vade import VaDE
 from vade_tf.threads import one_openmp_thread
-from vade_tf.training import autoencoder, build, loop
+from vade_tf.training import autoencoder, loop
 from vade_tf.training.fitting import Fitting
 from vade_tf.training.posterior import codes
 
@@ -131,13 +130,13 @@ class Clustering(ObservationModel):
         """Codes [n, width] -> mean of p(x|code), [n, D]; without a decoder the codes, InputError if these are no x."""
         if self.decoder is not None:
             return super().decode(z)
-        if z.shape[-1] != self.n_features or isinstance(self.likelihood, Counts):
+        if z.shape[-1] != self.n_features or self.likelihood.reads_counts:
             raise InputError("model", "a system with a decoder, that makes rows of codes", self.system)
         return z
 
     def sample(self, clusters, seed: int = 0):
         """As `VaDE.sample`; an InputError where the system has no generative model."""
-        if not hasattr(self.head, "draw") or (isinstance(self.likelihood, Counts) and self.decoder is None):
+        if not hasattr(self.head, "draw") or (self.likelihood.reads_counts and self.decoder is None):
             raise InputError("model", "a generative model, that can sample", self.system, "set model to vade")
         clusters = check_clusters(clusters, self.head.n_components)
         noise = tf.random.stateless_normal((len(clusters), self.head.latent_dim), seed=[0, seed])
@@ -198,7 +197,7 @@ def _scaled(fitting: Fitting) -> np.ndarray:
 
 def _known(fitting: Fitting) -> keras.Model | None:
     """What fills the missing cells of x [n, D], or takes logarithms of counts; None where there is nothing to do."""
-    found = build.first_layer(fitting.data, fitting.model.likelihood)
+    found = fitting.model.likelihood.first_layer(fitting.data)
     if found is None:
         return None
     x = keras.Input((fitting.model.n_features,))

@@ -27,8 +27,8 @@ FUNCTIONS: dict[str, Callable[[Fitting], keras.Model]] = {
 
 def check(system: str, data: Observations, settings: Settings) -> None:
     """Raises InputError where a system cannot be fitted to rows."""
-    if system == "dec_da" and (data.image_shape is None or settings.augment == "none"):
-        kind = "rows that are no images" if data.image_shape is None else "augment none"
+    if system == "dec_da" and (data.kind != "images" or settings.augment == "none"):
+        kind = "rows that are no images" if data.kind != "images" else "augment none"
         raise InputError("model", "augmented images for dec_da", kind, "set model to dec")
     if system.endswith("gmm") and len(data.x) < 2:
         raise InputError("x", f"at least 2 rows, to which {system} fits a Gaussian mixture", "1")
@@ -45,6 +45,6 @@ def fit(
     """Fit one of `SYSTEMS`, with which VaDE is compared; all else as for `training.recipe.fit`."""
     if system not in FUNCTIONS:
         raise InputError("system", f"one of {', '.join(FUNCTIONS)}", repr(system))
-    fitting = begin(x, settings, None, store, reporter, callbacks, system=system, **vars(SYSTEMS[system]))
+    fitting = begin(x, settings, None, store, reporter, system=system, phases=SYSTEMS[system], callbacks=callbacks)
     check(system, fitting.data, fitting.settings)
     return fitted(fitting, FUNCTIONS[system](fitting))

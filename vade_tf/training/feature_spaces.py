@@ -73,7 +73,8 @@ def count_directions(model: VaDE, x: Rows) -> Reader:
 
     The model's encoder begins with `LogCounts`. What batches add to their rows is taken away (`batch_shifts`).
     """
-    first = next(layer for layer in model.encoder.layers if isinstance(layer, LogCounts))
+    first = log_counts_of(model)
+    assert first is not None
 
     def logs(rows) -> np.ndarray:  # of variance 1, cut off at ten standard deviations as scanpy's tutorials do
         return np.clip(np.asarray(first(model.scale(rows))), -10.0, 10.0)
@@ -96,6 +97,11 @@ def count_directions(model: VaDE, x: Rows) -> Reader:
         return [directions(rows) - shift[batch_index]]
 
     return read
+
+
+def log_counts_of(model: VaDE) -> LogCounts | None:
+    """The layer by which the model's encoder reads log counts, if it does."""
+    return next((layer for layer in model.encoder.layers if isinstance(layer, LogCounts)), None)
 
 
 def batch_shifts(rows: np.ndarray, batch_index: np.ndarray, number: int) -> np.ndarray:

@@ -4,8 +4,8 @@ import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypedDict, Unpack
 
 import keras
 import numpy as np
@@ -16,16 +16,26 @@ from vade_tf.data.dataset import Observations
 from vade_tf.data.rows import Rows, part
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
-from vade_tf.model import choice, own_networks
+from vade_tf.model import own_networks
+from vade_tf.model.likelihood import Likelihood
 from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
-from vade_tf.training import build, device, distribute, health, validation
+from vade_tf.training import build, choice, device, distribute, health, validation
 from vade_tf.training.initialization import as_partition
 from vade_tf.training.n_clusters import Choice
 from vade_tf.training.reporter import Silent
-from vade_tf.training.settings import SAMPLE_ROWS, Resolved, Settings
+from vade_tf.training.settings import SAMPLE_ROWS, VADE_PHASES, Phases, Resolved, Settings
 from vade_tf.training.store import Memory, State, Store, check_fingerprint
+
+
+class Extras(TypedDict, total=False):
+    """What a caller may give by name beside rows, settings and hints, see `recipe.fit`."""
+
+    callbacks: Sequence[keras.callbacks.Callback]
+    init: Any
+    networks: build.Networks | None
+    sample_weight: Any
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,12 @@ class Fitting:
     def augmentation(self, phase: str) -> pipeline.Augmentation | None:
         """How the encoder reads images in a phase, as `batches` takes it; None where it reads rows as they are."""
         settings, shape = self.settings, self.data.image_shape
-        if settings.augment == "none" or shape is None or (phase == "pretrain" and settings.network != "conv"):
+        if (
+            settings.augment == "none"
+            or self.data.kind != "images"
+            or shape is None
+            or (phase == "pretrain" and settings.network != "conv")
+        ):
             return None
         return pipeline.Augmentation(shape, self.data.background)
 
@@ -144,78 +159,86 @@ def begin(
     hints=None,
     store: Store | None = None,
     reporter: Silent | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
     *,
-    init: Any = None,
-    networks: tuple[keras.Model, keras.Model] | None = None,
-    sample_weight: Any = None,
     system: str = "vade",
-    **length: Any,
+    phases: Phases = VADE_PHASES,
+    **extras: Unpack[Extras],
 ) -> Fitting:
     """A fit that can start, or go on where the store says that it stopped.
 
     Args:
-        x, settings, hints, store, reporter, callbacks, init, networks, sample_weight: see `recipe.fit`.
-        system, length: of a system that is not VaDE: its name, and epochs, updates or pretrains of `Settings.resolve`.
+        x, settings, hints, store, reporter, extras: see `recipe.fit`.
+        system, phases: of a system that is not VaDE: its name, and the length of its phases.
 
     Raises:
         InputError: rows, settings, hints or networks that cannot be used; it names the argument.
     """
-    callbacks = build.validate_callbacks(callbacks)
-    data = build.as_observations(x, settings.likelihood)
-    likelihood = choice.choose(data)
-    own = networks is not None
-    if system != "vade" and settings.distribute != "none":
-        raise InputError("distribute", "'none': several devices train VaDE alone", repr(settings.distribute))
-    if system != "vade" and data.batch_index is not None:
-        raise InputError("batch", "VaDE, which alone knows batches", system, "leave it out")
-    network = settings.network if own else build.choose_network(data, likelihood, settings)
-    if system == "vade":
-        length |= {"sharpens": build.sharpens(data, likelihood), "convolves": network == "conv"}
-    resolved = settings.resolve(*data.x.shape, learns_variance=likelihood.learns_variance, **length)
-    resolved = resolved if own else replace(resolved, network=network)
+    callbacks = build.validate_callbacks(extras.get("callbacks"))
+    networks, init, sample_weight = extras.get("networks"), extras.get("init"), extras.get("sample_weight")
+    data = build.as_observations(x, choice.kind_of_settings(settings))
+    _check_system(system, settings, data)
+    data, likelihood, resolved = choice.resolve(data, settings, phases, own_networks=networks is not None)
     n, clusters = len(data.x), resolved.clusters
-    known = None if hints is None else build.validate_hints(hints, n, clusters)
+    hints = None if hints is None else build.validate_hints(hints, n, clusters)
+    build.validate_together(data, likelihood, resolved, hints)
     weights = None if sample_weight is None else build.validate_weights(sample_weight, n)
-    build.validate_together(data, likelihood, resolved, known)
     if not (init is None or callable(init) or hasattr(init, "fit")):
         init = as_partition(init, n, clusters)
     strategy = device.strategy(settings.distribute)
     precision = device.resolve_precision(resolved.precision, shared=strategy is not None)
     model = build.build_model(data, likelihood, resolved, precision, networks)
-    if own and strategy is not None:
-        if in_half(model):  # whose gradients are scaled on one device alone
-            raise InputError("networks", "float32 or mixed_bfloat16 with distribute", "float16")
-        own_networks.check_layers(model, "devices cannot have copies of")
-    reporter, own_store = reporter or Silent(), Memory() if store is None else store
+    if networks is not None and strategy is not None:
+        _check_shared(model)
+    own_store = Memory() if store is None else store
     store = own_store if distribute.workers(strategy) == 1 else distribute.Shared(strategy, own_store)
     state = State.load(store)
-    hinted = "none" if known is None else f"{zlib.crc32(known.data):08x}"
-    about = {"system": system, "likelihood": likelihood.name, "hints": hinted, "kind": data.kind}
-    about |= {} if weights is None else {"sample_weight": f"{zlib.crc32(weights.data):08x}"}
-    distribute.from_chief(strategy, lambda: check_fingerprint(own_store, data.rows, resolved, about))
+    facts = _facts(system, likelihood, data, hints, weights)
+    distribute.from_chief(strategy, lambda: check_fingerprint(own_store, data.rows, resolved, facts))
     spent = store.load("seconds")
-    validated = validation.choose_rows(store, n, resolved.validation_rows, resolved.seed, known)
     return Fitting(
-        data,
-        resolved,
-        model,
-        known,
-        init,
-        weights,
-        own,
-        store,
-        state,
-        [] if state is None else state.rows,
-        validated,
-        reporter,
-        callbacks,
-        device.resolve_jit(resolved.jit) and strategy is None,
-        precision,
-        system,
-        strategy,
+        data=data,
+        settings=resolved,
+        model=model,
+        hints=hints,
+        init=init,
+        sample_weight=weights,
+        own_networks=networks is not None,
+        store=store,
+        state=state,
+        rows=[] if state is None else state.rows,
+        validation=validation.choose_rows(store, n, resolved.validation_rows, resolved.seed, hints),
+        reporter=reporter or Silent(),
+        callbacks=callbacks,
+        jit=device.resolve_jit(resolved.jit) and strategy is None,
+        precision=precision,
+        system=system,
+        strategy=strategy,
         seconds={"init": 0.0 if spent is None else float(spent["init"])},
     )
+
+
+def _check_system(system: str, settings: Settings, data: Observations) -> None:
+    """Raises InputError where a system that is not VaDE is asked for what VaDE alone can do."""
+    if system != "vade" and settings.distribute != "none":
+        raise InputError("distribute", "'none': several devices train VaDE alone", repr(settings.distribute))
+    if system != "vade" and data.batch_index is not None:
+        raise InputError("batch", "VaDE, which alone knows batches", system, "leave it out")
+
+
+def _check_shared(model: VaDE) -> None:
+    """Raises InputError where several devices cannot train the caller's networks together."""
+    if in_half(model):  # whose gradients are scaled on one device alone
+        raise InputError("networks", "float32 or mixed_bfloat16 with distribute", "float16")
+    own_networks.check_layers(model, "devices cannot have copies of")
+
+
+def _facts(
+    system: str, likelihood: Likelihood, data: Observations, hints: np.ndarray | None, weights: np.ndarray | None
+) -> dict[str, str]:
+    """What a store has to agree on with the fit that goes on from it, besides rows and settings."""
+    checksum = "none" if hints is None else f"{zlib.crc32(hints.data):08x}"
+    facts = {"system": system, "likelihood": likelihood.name, "hints": checksum, "kind": data.kind}
+    return facts if weights is None else {**facts, "sample_weight": f"{zlib.crc32(weights.data):08x}"}
 
 
 def fitted(fitting: Fitting, model: keras.Model, findings: Sequence[str] = ()) -> Fitted:

@@ -24,8 +24,8 @@ from vade_tf.training import spectral
 N_NEIGHBOURS = 20
 MAX_ROWS_SEARCHED = 20_000  # for neighbours, and a block of rows: more change P by chance alone
 RIDGE = 1e-2  # added to variances of standardised columns; 0.001 to 0.3 give 17 tables the same ARI within 0.02
-RULES = {"table": ("columns", "tied"), "counts": ("directions", "kmeans")}  # by kind of rows; of all others:
-OF_CODE = ("code", "spectral")
+SPACE_OF_KIND = {"table": "columns", "counts": "directions"}  # of all other rows: "code"
+METHOD_OF_SPACE = {"columns": "tied", "directions": "kmeans", "code": "spectral"}
 SPACES = {"columns": "the standardised columns", "directions": "principal directions of log counts", "code": "the code"}
 METHODS = {
     "tied": "posterior of a Gaussian mixture with one covariance",
@@ -65,18 +65,17 @@ class Start:
         return Start(self.P[:, order], self.pi[order], self.mu[order], self.sigma2[order])
 
 
-def rule(kind: str, init: Any) -> tuple[str, Any]:
+def rule(space: str, init: Any) -> tuple[str, Any]:
     """The space that a start reads and its method there: a name of `METHODS` or a scikit-learn clusterer.
 
-    `kind` is that of the rows. `init` is "auto", "gmm", "kmeans" or "spectral", a clusterer or mixture of scikit-learn,
-    or an array or a function of the rows, whose space is called "given".
+    `space` is that of the rows. `init` is "auto", "gmm", "kmeans" or "spectral", a clusterer or mixture of
+    scikit-learn, or an array or a function of the rows, whose space is called "given".
     """
     if not isinstance(init, str) and not hasattr(init, "fit"):
         return "given", init
-    space, method = RULES.get(kind, OF_CODE)
-    if isinstance(init, str):
-        return (space, method) if init == "auto" else ("code", init)
-    return space, init
+    if init == "auto":
+        return space, METHOD_OF_SPACE[space]
+    return ("code", init) if isinstance(init, str) else (space, init)
 
 
 def described(space: str, method: Any) -> str:

@@ -13,7 +13,6 @@ import numpy as np
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Observations
 from vade_tf.data.rows import Rows, SparseRows, part
-from vade_tf.model.counts import Counts
 from vade_tf.seeding import Stream, fold, several, subset
 from vade_tf.threads import in_threads, one_openmp_thread
 from vade_tf.training import autoencoder, feature_spaces, initialization, n_clusters, posterior, spectral
@@ -27,17 +26,15 @@ N_WORDS = 2000  # that a further one reads: as many as DEC and VaDE took of Reut
 MAX_TEXTS = 20_000  # of more, the first autoencoder takes long enough
 
 
-def kind(fitting: Fitting) -> str:
-    """What the rows of a fit are: "images", "counts", "texts", "table" or "rows"."""
-    return "counts" if isinstance(fitting.model.likelihood, Counts) else fitting.data.kind
-
-
 def rule(fitting: Fitting) -> tuple[str, object]:
-    """`initialization.rule` of a fit. Networks of the caller's own have no directions of log counts."""
-    space, method = initialization.rule(kind(fitting), fitting.settings.init if fitting.init is None else fitting.init)
-    if space == "directions" and fitting.own_networks:
-        return initialization.OF_CODE if isinstance(method, str) else ("code", method)
-    return space, method
+    """The space that the start of a fit reads, and its method there, see `initialization.rule`.
+
+    Where the encoder reads no log counts, as networks of the caller's own do not, the start reads the code instead.
+    """
+    space = fitting.model.likelihood.start_space or initialization.SPACE_OF_KIND.get(fitting.data.kind, "code")
+    if space == "directions" and feature_spaces.log_counts_of(fitting.model) is None:
+        space = "code"
+    return initialization.rule(space, fitting.settings.init if fitting.init is None else fitting.init)
 
 
 def rows_read(n: int, seed: int) -> np.ndarray | None:

@@ -8,9 +8,8 @@
     P = guide(fitting, P)
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Unpack
 
 import keras
 import numpy as np
@@ -22,7 +21,7 @@ from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
 from vade_tf.training import build, initialization, n_clusters, partitions, posterior, validation
 from vade_tf.training.autoencoder import pretrain
-from vade_tf.training.fitting import Fitted, Fitting, begin, fitted
+from vade_tf.training.fitting import Extras, Fitted, Fitting, begin, fitted
 from vade_tf.training.guidance import guide, lost_groups
 from vade_tf.training.initialization import Start
 from vade_tf.training.n_clusters import Choice
@@ -39,11 +38,7 @@ def fit(
     hints=None,
     store: Store | None = None,
     reporter: Silent | None = None,
-    callbacks: Sequence[keras.callbacks.Callback] = (),
-    *,
-    init: Any = None,
-    networks: tuple[keras.Model, keras.Model] | None = None,
-    sample_weight: Any = None,
+    **extras: Unpack[Extras],
 ) -> Fitted:
     """Fit a VaDE to rows: pretraining, starting mixture, guided training. No file, no label.
 
@@ -80,22 +75,26 @@ def fit(
 
     Source: Jiang et al., IJCAI 2017; the start and the guidance are this package's.
     """
-    auto = settings.clusters == AUTO
-    if auto and hints is not None:
-        raise InputError("hints", "a number of clusters, whose groups they name", "auto", "set clusters to it")
-    if auto and not (init is None or callable(init) or hasattr(init, "fit")):
-        raise InputError("init", "no array beside clusters auto", "one", "set clusters to its number of groups")
-    more: dict = {"init": init, "networks": networks, "sample_weight": sample_weight}
-    fitting = begin(x, settings.opening(), hints, store, reporter, callbacks, **more)
+    if settings.clusters == AUTO:
+        _check_choosing(hints, extras.get("init"))
+    fitting = begin(x, settings.opening(), hints, store, reporter, **extras)
     pretrain(fitting)
     choice = None
-    if auto:
+    if settings.clusters == AUTO:
         fitting, choice = choose(fitting)
-    kind, rule = partitions.kind(fitting), initialization.described(*partitions.rule(fitting))
+    rule = initialization.described(*partitions.rule(fitting))
     fitting.reporter.say(f"{fitting.data.describe_kind()}; start: {rule}")
     P = guide(fitting, start(fitting))
-    found = fitted(fitting, fitting.model, lost_groups(fitting, P))
-    return replace(found, choice=choice, kind=kind, start=rule)
+    result = fitted(fitting, fitting.model, lost_groups(fitting, P))
+    return replace(result, choice=choice, kind=fitting.data.kind, start=rule)
+
+
+def _check_choosing(hints, init) -> None:
+    """Raises InputError where what is given needs a number of clusters, which is still to be chosen."""
+    if hints is not None:
+        raise InputError("hints", "a number of clusters, whose groups they name", "auto", "set it")
+    if not (init is None or callable(init) or hasattr(init, "fit")):
+        raise InputError("init", "no array where the number of clusters is chosen", "one", "set that number")
 
 
 def choose(fitting: Fitting) -> tuple[Fitting, Choice]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from vade_tf.data.dataset import KINDS
 from vade_tf.errors import InputError
 from vade_tf.seeding import fold
 from vade_tf.training import sharpening
@@ -47,6 +48,28 @@ RECIPES: dict[str, dict] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Phases:
+    """The phases of a system, where the settings do not say.
+
+    Attributes:
+        pretrains: whether it starts from the autoencoder.
+        epochs: of its own phase, of few rows a multiple; 0: it has none.
+        updates: instead of `epochs`, where the published length is a number of updates; in whole blocks of epochs.
+    """
+
+    pretrains: bool = False
+    epochs: int = 0
+    updates: int = 0
+
+    def blocks(self, steps: int) -> int:
+        """The blocks of its own phase, of so many updates each."""
+        return math.ceil(self.updates / steps) if self.updates else self.epochs
+
+
+VADE_PHASES = Phases(pretrains=True, epochs=BLOCKS)
+
+
 def option(default, text: str, **more) -> Any:
     """A setting with its description and, where it has them, its choices or the least number it may be."""
     return field(default=default, metadata={"help": text, **more})
@@ -78,6 +101,11 @@ class Settings:
         AUTO,
         "networks of images (auto: conv for fewer than 50,000 images of 12 to 32 pixels a side, unless hidden is set)",
         choices=(AUTO, "dense", "conv"),
+    )
+    kind: str = expert(
+        AUTO,
+        "what rows are taken for: images, texts, counts, table or rows; auto: what their values say",
+        choices=(AUTO, *KINDS),
     )
     likelihood: str | Any = option(  # noqa: RUF009  as all others
         AUTO, "p(x|z): bernoulli, gaussian, counts, zinb; auto: as the values ask for"
@@ -150,10 +178,8 @@ class Settings:
         self,
         n: int,
         features: int = NARROW,
+        phases: Phases = VADE_PHASES,
         *,
-        epochs: int | None = None,
-        updates: int = 0,
-        pretrains: bool = True,
         sharpens: bool = False,
         convolves: bool = False,
         learns_variance: bool = True,
@@ -162,10 +188,9 @@ class Settings:
 
         Args:
             n, features: number of rows, and their width D.
-            epochs, updates: length of the phase after the autoencoder where the settings do not say: its epochs, which
-                few rows multiply, None for those of VaDE; or, where it is counted so, its updates, in whole epochs.
-            pretrains, sharpens, convolves: whether there is an autoencoder's phase, a classifier sharpens the groups by
-                default, and VaDE has convolutional networks.
+            phases: of the system that is fitted; default: of VaDE.
+            sharpens, convolves: of VaDE: whether a classifier sharpens the groups by default, and whether its networks
+                are convolutional.
             learns_variance: whether the likelihood has a variance, which validation rows measure by default.
 
         Raises:
@@ -173,27 +198,23 @@ class Settings:
         """
         if not isinstance(self.clusters, int):
             raise InputError("clusters", "a number of clusters", repr(self.clusters))
+        is_vade = phases == VADE_PHASES
         validation_rows = self._validation_rows(n, learns_variance)
         self._check_number(self.clusters, validation_rows, n)
-        batch_size = self.batch_size or (128 if convolves else 256)  # a convolution takes twice as long
+        batch_size = self.batch_size or (128 if convolves and is_vade else 256)  # a convolution takes twice as long
         trained_steps = math.ceil((n - validation_rows) / batch_size)  # of a pass over the rows
-        steps = trained_steps if epochs is None else math.ceil(n / batch_size)  # VaDE alone leaves validation rows out
+        steps = trained_steps if is_vade else math.ceil(n / batch_size)  # VaDE alone leaves validation rows out
         block = math.ceil((MIN_NARROW_UPDATES if features < NARROW else MIN_UPDATES) / steps)
-        sharpens = sharpening.runs(self, n, sharpens)
-        if updates:
-            blocks = math.ceil(updates / (steps * block))
-        elif epochs is None:
-            blocks = sharpening.VADE_BLOCKS if sharpens else BLOCKS
-        else:
-            blocks = epochs
-        settings: dict = {each.name: getattr(self, each.name) for each in fields(Settings)}
-        settings |= {name: value for name, value in self._preset().items() if name not in settings}
-        settings |= {"batch_size": batch_size, "validation_rows": validation_rows}
-        settings["hidden"] = self.hidden or _widths(n, features)
+        sharpens = sharpening.runs(self, n, sharpens and is_vade)
+        blocks = sharpening.VADE_BLOCKS if is_vade and sharpens else phases.blocks(steps * block)
+        values: dict = {each.name: getattr(self, each.name) for each in fields(Settings)}
+        values |= {name: value for name, value in self._preset().items() if name not in values}
+        values |= {"batch_size": batch_size, "validation_rows": validation_rows}
+        values["hidden"] = self.hidden or _widths(n, features)
         if self.network == AUTO and self.hidden is not None:
-            settings["network"] = "dense"  # which has these widths
-        settings |= self._pretraining(trained_steps) if pretrains else {"pretrain_epochs": 0}
-        return Resolved(**(settings | self._training(block, blocks, sharpens)))
+            values["network"] = "dense"  # which has these widths
+        values |= self._pretraining(trained_steps) if phases.pretrains else {"pretrain_epochs": 0}
+        return Resolved(**(values | self._training(block, blocks, sharpens)))
 
     def _validation_rows(self, n: int, learns_variance: bool) -> int:
         """Number of validation rows of n rows: by default a tenth, none where no variance is learned or n is large."""
@@ -259,7 +280,17 @@ class Resolved(Settings):
     adam_epsilon: float = option(1e-7, "Adam's epsilon; Keras' default")
     restart: int = option(0, "number of the start on this seed's autoencoder")
 
-    def resolve(self, n: int, features: int = NARROW, **more) -> "Resolved":
+    def resolve(
+        self,
+        n: int,
+        features: int = NARROW,
+        phases: Phases = VADE_PHASES,
+        *,
+        sharpens: bool = False,
+        convolves: bool = False,
+        learns_variance: bool = True,
+    ) -> "Resolved":
+        """Themselves; InputError where the rows are too few."""
         self._check_number(self.clusters, self.validation_rows, n)
         return self
 

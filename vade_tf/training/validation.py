@@ -13,7 +13,6 @@ import numpy as np
 from vade_tf.data import pipeline
 from vade_tf.data.rows import Rows
 from vade_tf.model import elbo
-from vade_tf.model.counts import Counts
 from vade_tf.model.observation import NOISE_RATE
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, generator
@@ -120,7 +119,7 @@ def variance_of_both(model: VaDE, x: Rows, trained: Rows, seed: int) -> np.ndarr
     The dispersion of counts, which is no error, is by validation rows alone.
     """
     found = variance(model, x, noise(model, len(x), seed))
-    if isinstance(model.likelihood, Counts):
+    if not model.likelihood.variance_is_error:
         return found
     return np.fmax(found, variance(model, trained, noise(model, len(trained), seed)))
 
