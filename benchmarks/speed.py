@@ -31,9 +31,9 @@ import numpy as np
 import tensorflow as tf
 
 from vade_tf.data import observations, pipeline
-from vade_tf.model import choice, networks
+from vade_tf.model import networks
 from vade_tf.model.networks import FusedAdam
-from vade_tf.training import autoencoder, build, device, loop
+from vade_tf.training import autoencoder, build, choice, device, loop
 from vade_tf.training.settings import Settings
 
 UNMOVED = "fit without augmentation"
@@ -62,7 +62,7 @@ def our_phase(phase: str, rows: int, batch_size: int, precision: str):
     raw = np.random.default_rng(0).integers(0, 256, (rows, 28, 28)).astype(np.uint8)
     dataset = observations.build(raw, None, "random", "random")
     settings = Settings(clusters=10, batch_size=batch_size, hidden=networks.HIDDEN).resolve(rows)
-    model = build.build_model(dataset, choice.choose(dataset), settings, precision)
+    model = build.build_model(dataset, choice.choose(dataset, settings), settings, precision)
     hints = None
     if phase == "pretrain":
         trained = autoencoder.build_autoencoder(model)

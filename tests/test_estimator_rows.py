@@ -4,12 +4,12 @@ import numpy as np
 import pandas
 import pytest
 import scipy.sparse
+from small_files import chosen
 
 from vade_tf import VaDEClusterer
 from vade_tf.data.observations import observe
 from vade_tf.data.rows import SparseRows
 from vade_tf.errors import InputError, UnitsWarning
-from vade_tf.model import choice
 
 pytestmark = [
     pytest.mark.usefixtures("eager_file"),
@@ -59,7 +59,7 @@ def test_the_farther_a_row_the_lower_its_score_which_is_a_number(fitted, x, valu
 def test_bytes_in_a_sparse_matrix_are_counts_if_they_look_like_it(kind):
     rates = np.append(np.full(79, 0.2), 60)
     counts = np.random.default_rng(0).poisson(rates, (60, 80))
-    assert choice.choose(observe(scipy.sparse.csr_array(counts.astype(kind)))).name == "counts"
+    assert chosen(observe(scipy.sparse.csr_array(counts.astype(kind)))).name == "counts"
 
 
 def test_a_sparse_matrix_of_the_caller_is_not_touched():
@@ -123,8 +123,8 @@ def test_filled_cells_have_the_type_of_their_column(x):
 
 def test_rows_that_are_said_to_be_no_images_may_have_any_shape(x):
     blocks = np.tile(x[:, :, None, None], (1, 1, 2, 4))  # of three channels first, if they were images
-    flat = clusterer(image_shape=()).fit(blocks.reshape(40, -1))
-    np.testing.assert_array_equal(clusterer(image_shape=()).fit(blocks).predict(blocks), flat.labels_)
+    flat = clusterer(kind="table").fit(blocks.reshape(40, -1))
+    np.testing.assert_array_equal(clusterer(kind="table").fit(blocks).predict(blocks), flat.labels_)
 
 
 def test_cells_are_filled_where_a_table_was_fitted(x, fitted, tabled):

@@ -7,14 +7,13 @@ import numpy as np
 import pandas
 import pytest
 import scipy.sparse
+from small_files import chosen, loaded
 
 from vade_tf import VaDEClusterer, metrics
 from vade_tf.data import cells as module
 from vade_tf.data.cells import Genes, are_counts, batch_index_of
-from vade_tf.data.files import load_file
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
-from vade_tf.training.choice import choose
 
 GENES = [f"gene{j}" for j in range(30)]
 TYPES = np.array(["B", "T", "NK"])
@@ -92,7 +91,7 @@ def test_a_table_of_the_genes_is_read_as_their_cells(tmp_path, kind):
     def load(table, **more):
         file = tmp_path / f"new.{kind}"
         table.to_csv(file, index=False) if kind == "csv" else table.to_parquet(file)
-        return load_file(str(file), schema=schema, **more)
+        return loaded(str(file), schema=schema, **more)
 
     found = load(table, labels="note", id="barcode")
     np.testing.assert_array_equal(np.asarray(found.x), x)
@@ -149,8 +148,8 @@ def test_cells_are_counts_however_few_are_0_and_however_many_genes_are_kept(tmp_
     data = annotated(60)
     data.X = dense_counts()
     data.write_h5ad(tmp_path / "cells.h5ad")
-    found = load_file(str(tmp_path / "cells.h5ad"), genes=kept)
-    assert choose(found).name == "counts"
+    found = loaded(str(tmp_path / "cells.h5ad"), genes=kept)
+    assert chosen(found).name == "counts"
 
 
 @pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array], ids=["dense", "sparse"])
@@ -175,15 +174,15 @@ def test_the_cells_of_an_h5ad(tmp_path, form, packed):
     data.layers["tens"] = 10 * x
     data.obs["lab"] = ["a", "b"] * 30
     data.write_h5ad(tmp_path / "cells.h5ad", compression=packed)
-    found = load_file(str(tmp_path / "cells.h5ad"), "kind", batch="lab")
+    found = loaded(str(tmp_path / "cells.h5ad"), "kind", batch="lab")
     np.testing.assert_array_equal(found.x[:], x.toarray())
     np.testing.assert_array_equal(found.y, np.unique(TYPES[y], return_inverse=True)[1])
     np.testing.assert_array_equal(found.batch_index, [0, 1] * 30)
     assert (found.ids.tolist(), found.schema.features) == (data.obs_names.tolist(), GENES)
     assert found.notice.splitlines() == ["30 genes, from X", "2 batches, from obs column 'lab'"]
-    few = load_file(str(tmp_path / "cells.h5ad"), layer="tens", genes=5)
+    few = loaded(str(tmp_path / "cells.h5ad"), layer="tens", genes=5)
     assert (few.x.shape, few.notice) == ((60, 5), "5 genes, from layer 'tens'")
-    again = load_file(str(tmp_path / "cells.h5ad"), schema=few.schema)
+    again = loaded(str(tmp_path / "cells.h5ad"), schema=few.schema)
     np.testing.assert_array_equal(again.x[:], few.x[:])
 
 
@@ -193,4 +192,4 @@ def test_cells_for_a_run_on_a_table_are_coded_by_the_names_of_its_columns(tmp_pa
     schema = Schema.infer(data.to_df().iloc[:, :20], "x")
     annotated(90, order=np.arange(30)[::-1]).write_h5ad(tmp_path / "cells.h5ad")
     expected = schema.encode(data.to_df(), "x")[0]
-    np.testing.assert_array_equal(load_file(str(tmp_path / "cells.h5ad"), schema=schema).x, expected)
+    np.testing.assert_array_equal(loaded(str(tmp_path / "cells.h5ad"), schema=schema).x, expected)

@@ -5,9 +5,9 @@ import pandas
 import pytest
 import scipy.sparse
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+from small_files import chosen, taken
 
 from vade_tf.data.observations import observe
-from vade_tf.training.choice import choose
 
 RNG = np.random.default_rng(0)
 NORMAL = RNG.normal(size=(60, 300))
@@ -32,7 +32,7 @@ MIXED = pandas.DataFrame({"a": NORMAL[:, 0], "b": ["x", "y", "z"] * 20, "c": np.
         (FLAT, {"image_shape": (28, 28)}, "images", "bernoulli"),
         (pandas.DataFrame(FLAT), {"image_shape": (28, 28)}, "images", "bernoulli"),
         (NORMAL.reshape(60, 100, 3), {}, "images", "bernoulli"),
-        (GREY, {"image_shape": ()}, "rows", "bernoulli"),
+        (GREY, {"kind": "rows"}, "rows", "bernoulli"),
         (FLAT, {}, "rows", "bernoulli"),
         (FLAT.astype(float), {}, "rows", "gaussian"),
         (pandas.DataFrame(FLAT), {}, "table", "mixed"),
@@ -61,8 +61,8 @@ MIXED = pandas.DataFrame({"a": NORMAL[:, 0], "b": ["x", "y", "z"] * 20, "c": np.
     ],
 )
 def test_what_rows_are_taken_for(x, asked, kind, likelihood):
-    rows = observe(x, **asked)
-    assert (rows.kind, choose(rows).name) == (kind, likelihood)
+    rows = taken(x, **asked)
+    assert (rows.kind, chosen(rows, asked.get("likelihood", "auto")).name) == (kind, likelihood)
     assert rows.part(np.arange(30)).kind == kind
 
 

@@ -6,8 +6,9 @@ import h5py
 import numpy as np
 import pytest
 import scipy.sparse
+from small_files import loaded
 
-from vade_tf.data.files import KINDS, load_file
+from vade_tf.data.files import KINDS
 from vade_tf.data.rows import FileRows, SparseRows
 from vade_tf.errors import InputError
 
@@ -20,7 +21,7 @@ def test_rows_and_labels_of_every_kind_of_file(tmp_path, rng, name):
     np.savez(tmp_path / "xy.npz", X=x, y=y, z=x)
     scipy.sparse.save_npz(tmp_path / "sparse.npz", scipy.sparse.coo_array(x))
     labels = None if name == "xy.npz" else str(tmp_path / "y.npy")
-    found = load_file(str(tmp_path / name), labels)
+    found = loaded(str(tmp_path / name), labels)
     np.testing.assert_array_equal(found.x[:], x)
     np.testing.assert_array_equal(found.y, [1, 0] * 10)
     assert isinstance(found.x, SparseRows) == (name == "sparse.npz")
@@ -30,7 +31,7 @@ def test_a_sparse_file_is_the_data_set_of_its_dense_copy(tmp_path, rng):
     dense = np.where(rng.random((50, 6)) < 0.2, rng.normal(3, 1, (50, 6)), 0).astype("f4")
     np.save(tmp_path / "rows.npy", dense)
     scipy.sparse.save_npz(tmp_path / "rows.npz", scipy.sparse.csr_matrix(dense))
-    one, other = (load_file(str(tmp_path / f"rows.{ending}")) for ending in ("npz", "npy"))
+    one, other = (loaded(str(tmp_path / f"rows.{ending}")) for ending in ("npz", "npy"))
     assert (one.low, one.high) == (other.low, other.high)
     np.testing.assert_allclose(one.moments(), other.moments(), rtol=1e-4, atol=1e-7)
     assert one.fingerprint | {"source": ""} == other.fingerprint | {"source": ""}
@@ -43,7 +44,7 @@ def test_a_sparse_file_is_the_data_set_of_its_dense_copy(tmp_path, rng):
 def test_rows_may_stay_in_their_file(tmp_path, rng, dtype, order):
     x = np.asarray(rng.integers(0, 9, (20, 3, 4)), dtype, order=order)
     np.save(tmp_path / "x.npy", x)
-    one, other = (load_file(str(tmp_path / "x.npy"), in_file=in_file) for in_file in (True, False))
+    one, other = (loaded(str(tmp_path / "x.npy"), in_file=in_file) for in_file in (True, False))
     assert (isinstance(one.x, FileRows), isinstance(other.x, np.ndarray)) == (True, True)
     np.testing.assert_array_equal(one.x[:], other.x)
     assert one.image_shape == other.image_shape == (3, 4)
@@ -67,7 +68,7 @@ def test_what_cannot_be_used(tmp_path):
         ("xz.npz", "z", InputError, "^labels: expected one of the arrays"),
     ):
         with pytest.raises(error, match=message):
-            load_file(str(tmp_path / name), labels)
+            loaded(str(tmp_path / name), labels)
 
 
 @pytest.mark.parametrize("indices", [[0, 9, 1], [0, -1, 1]])
@@ -77,7 +78,7 @@ def test_a_sparse_matrix_with_indices_beyond_its_columns_is_refused(tmp_path, in
         tmp_path / "x.npz", format=b"csr", shape=(2, 3), data=np.ones(3), indices=np.array(indices), indptr=[0, 2, 3]
     )
     with pytest.raises(ValueError, match="ind"):
-        load_file(str(tmp_path / "x.npz"))
+        loaded(str(tmp_path / "x.npz"))
 
 
 @pytest.mark.parametrize("form", ["csr_matrix", "csc_matrix", "dense"])
@@ -93,7 +94,7 @@ def test_an_h5_file_is_dense_or_sparse(tmp_path, rng, form):
             for name in ("data", "indices", "indptr"):
                 group[name] = getattr(parts, name)
         file["Y"] = y.astype(object)
-    data = load_file(str(tmp_path / "a.h5"))
+    data = loaded(str(tmp_path / "a.h5"))
     assert isinstance(data.x, SparseRows) == (form != "dense")
     np.testing.assert_array_equal(data.x[:], x)
     np.testing.assert_array_equal(data.y, [1, 0] * 20)
@@ -101,7 +102,7 @@ def test_an_h5_file_is_dense_or_sparse(tmp_path, rng, form):
         with h5py.File(tmp_path / "a.h5", "a") as file:
             file["X"]["indices"][0] = 41
         with pytest.raises(ValueError, match="ind"):
-            load_file(str(tmp_path / "a.h5"))
+            loaded(str(tmp_path / "a.h5"))
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz"])
@@ -109,10 +110,10 @@ def test_rows_of_a_file_are_the_images_they_are_said_to_be(tmp_path, rng, name):
     x = rng.integers(0, 256, (30, 4, 5, 3)).astype("u1")
     np.save(tmp_path / "x.npy", x.reshape(30, -1))
     np.savez(tmp_path / "x.npz", x=x)
-    assert load_file(str(tmp_path / name), declared=(4, 5, 3)).image_shape == (4, 5, 3)
-    assert load_file(str(tmp_path / name), declared=()).image_shape is None
+    assert loaded(str(tmp_path / name), image_shape=(4, 5, 3)).image_shape == (4, 5, 3)
+    assert loaded(str(tmp_path / name), kind="rows").image_shape is None
     with pytest.raises(InputError, match="^image_shape: "):
-        load_file(str(tmp_path / name), declared=(4, 5))
+        loaded(str(tmp_path / name), image_shape=(4, 5))
 
 
 @pytest.mark.parametrize("name", ["x.npy", "x.npz"])
@@ -120,7 +121,7 @@ def test_new_images_of_another_form_are_refused(tmp_path, name):
     np.save(tmp_path / "x.npy", np.zeros((2, 6, 5), "u1"))
     np.savez(tmp_path / "x.npz", x=np.zeros((2, 6, 5), "u1"))
     with pytest.raises(InputError, match=r"expected images of \(5, 6\), as in training, got \(6, 5\)"):
-        load_file(str(tmp_path / name), image_shape=(5, 6))
+        loaded(str(tmp_path / name), trained_shape=(5, 6))
 
 
 @pytest.fixture
@@ -146,13 +147,13 @@ def files(tmp_path):
 )
 def test_an_option_of_another_kind_is_named(files, name, option):
     with pytest.raises(InputError, match=f"^{next(iter(option))}: expected a file that it goes with, got .*{name}"):
-        load_file(str(files / name), **option)
+        loaded(str(files / name), **option)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_that_is_not_there_or_is_empty_is_an_error(tmp_path, kind):
     with pytest.raises((OSError, ValueError)):
-        load_file(str(tmp_path / f"rows{kind}"))
+        loaded(str(tmp_path / f"rows{kind}"))
     (tmp_path / f"rows{kind}").touch()
     with pytest.raises((OSError, ValueError, EOFError, zipfile.BadZipFile)):
-        load_file(str(tmp_path / f"rows{kind}"))
+        loaded(str(tmp_path / f"rows{kind}"))

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from small_files import loaded
 
 from vade_tf import VaDEClusterer, metrics
 from vade_tf.errors import InputError
@@ -100,8 +101,6 @@ def test_every_system_takes_holes_and_its_run_gives_the_same_clusters_again(syst
     config = TrainConfig(data=str(tmp_path / "t.csv"), model=system, clusters=3, **SHORT)
     training.train(config, tmp_path / "run", export=system == "vade")
     kept = pd.read_csv(tmp_path / "run" / "assignments.csv")
-    from vade_tf.data.files import load_file
-
-    rows = load_file(str(tmp_path / "t.csv")).x
+    rows = loaded(str(tmp_path / "t.csv")).x
     assert np.isnan(rows).any()
     np.testing.assert_array_equal(np.asarray(load(tmp_path / "run")(rows)).argmax(axis=1), kept["cluster"])

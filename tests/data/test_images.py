@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from small_files import loaded
 
-from vade_tf.data.files import load_file
 from vade_tf.data.images import ImageForm
 from vade_tf.errors import InputError
 
@@ -21,13 +21,13 @@ def test_damaged_pixels_are_not_taken_for_others(tmp_path):
     content = (tmp_path / "a.png").read_bytes()
     (tmp_path / "a.png").write_bytes(content[: len(content) // 2] + bytes(len(content) // 2))
     with pytest.raises(InputError, match=r"a.png \(broken data"):
-        load_file(str(tmp_path))
+        loaded(str(tmp_path))
 
 
 def test_what_starts_a_program_is_not_read(tmp_path):
     (tmp_path / "a.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n")
     with pytest.raises(InputError, match="cannot identify image file"):
-        load_file(str(tmp_path))
+        loaded(str(tmp_path))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -38,7 +38,7 @@ def test_every_orientation_is_that_of_pillow(tmp_path, rng, orientation, ending)
     Image.fromarray(rng.integers(0, 256, (4, 6)).astype("u1")).save(tmp_path / f"a.{ending}", exif=exif)
     with Image.open(tmp_path / f"a.{ending}") as image:
         expected = np.asarray(ImageOps.exif_transpose(image))
-    found = load_file(str(tmp_path))
+    found = loaded(str(tmp_path))
     np.testing.assert_array_equal(found.x.reshape(found.image_shape), expected)
 
 
@@ -49,7 +49,7 @@ def test_images_of_every_ending_are_read_by_name_but_hidden_ones_and_other_files
     save(tmp_path / ".ipynb_checkpoints" / "a.png", 4, 6)
     (tmp_path / "._a.png").write_bytes(b"no image")
     (tmp_path / "LICENSE").write_text("of nobody")
-    found = load_file(str(tmp_path))
+    found = loaded(str(tmp_path))
     assert found.ids.tolist() == [f"{number:02}.{ending}" for number, ending in enumerate(endings)]
     assert found.notice == "grey images of 4 x 6 pixels"
 
@@ -57,12 +57,12 @@ def test_images_of_every_ending_are_read_by_name_but_hidden_ones_and_other_files
 def test_the_outermost_folders_may_be_labels(tmp_path):
     for name in ("train/cat/a.png", "train/dog/b.png", "test/cat/c.png"):
         save(tmp_path / name, 8, 8)
-    found = load_file(str(tmp_path), "folders")
+    found = loaded(str(tmp_path), "folders")
     assert found.ids.tolist() == ["test/cat/c.png", "train/cat/a.png", "train/dog/b.png"]
     assert found.y.tolist() == [0, 1, 1]
     save(tmp_path / "d.png", 8, 8)
     with pytest.raises(InputError, match="^labels: expected every image in a folder of its label"):
-        load_file(str(tmp_path), "folders")
+        loaded(str(tmp_path), "folders")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_the_outermost_folders_may_be_labels(tmp_path):
 )
 def test_what_is_grey_in_any_form_is_grey(tmp_path, image, expected):
     image.save(tmp_path / "a.png")
-    found = load_file(str(tmp_path))
+    found = loaded(str(tmp_path))
     assert found.image_shape == (4, 6)
     np.testing.assert_array_equal(found.x, expected)
 
@@ -87,7 +87,7 @@ def test_an_image_that_is_brought_to_another_size_shows_the_same(tmp_path):
     for number in range(3):
         Image.fromarray(ramp).save(tmp_path / f"{number}.png")
     Image.fromarray(ramp.repeat(2, axis=0).repeat(2, axis=1)).save(tmp_path / "large.png")
-    found = load_file(str(tmp_path))
+    found = loaded(str(tmp_path))
     assert found.image_shape == (8, 12)
     np.testing.assert_allclose(found.x[3].reshape(8, 12).astype(float), ramp, atol=12)
 
@@ -95,8 +95,8 @@ def test_an_image_that_is_brought_to_another_size_shows_the_same(tmp_path):
 @pytest.mark.parametrize(("declared", "shape"), [((6, 8), (6, 8)), ((6, 8, 3), (6, 8, 3)), ((6, 8, 1), (6, 8))])
 def test_images_are_brought_to_the_size_that_is_asked_for_and_new_ones_alike(tmp_path, declared, shape):
     save(tmp_path / "a.png", 120, 160, mode="RGB")
-    found = load_file(str(tmp_path), declared=declared)
+    found = loaded(str(tmp_path), image_shape=declared)
     assert (found.image_shape, found.x.dtype) == (shape, np.uint8)
     assert len(found.schema.features) == found.x.shape[1]
-    new = load_file(str(tmp_path), schema=ImageForm.from_dict(found.schema.to_dict()), declared=declared)
+    new = loaded(str(tmp_path), schema=ImageForm.from_dict(found.schema.to_dict()), image_shape=declared)
     np.testing.assert_array_equal(new.x, found.x)

@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from loopback import serving
+from small_files import chosen
 
 from vade_tf.data import public_sets
 from vade_tf.data.named import DATASETS
 from vade_tf.data.rows import SparseRows
 from vade_tf.errors import InputError
-from vade_tf.model import choice
 from vade_tf.report.evaluation import load_rows
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
@@ -71,7 +71,7 @@ def test_hhar(server, monkeypatch, rng):
     data = public_sets.load_hhar(None)
     np.testing.assert_allclose(data.x, x, atol=1e-6)
     np.testing.assert_array_equal(data.y, y - 1)
-    scale, offset = choice.choose(data).units(data)
+    scale, offset = chosen(data).units(data)
     assert (data.likelihood, offset, data.x.dtype) == ("gaussian", 0, np.float32)
     assert scale**2 / 2 == pytest.approx(5)  # the authors' loss: 5 (x - x^)^2
 
@@ -107,7 +107,7 @@ def test_mnist_from_a_folder_in_every_form(tmp_path, halves, form):
     data = public_sets.load_mnist(str(tmp_path))
     np.testing.assert_array_equal(data.x, np.concatenate([halves[0], halves[2]]).reshape(50, 784))
     np.testing.assert_array_equal(data.y, np.concatenate([halves[1], halves[3]]))
-    found = choice.choose(data)
+    found = chosen(data)
     assert (data.image_shape, found.name, found.units(data)) == ((28, 28), "bernoulli", (1 / 255, 0.0))
 
 
@@ -174,15 +174,15 @@ def test_reuters(server, monkeypatch, rng):
     monkeypatch.setattr(public_sets, "REUTERS_10K", 6)
 
     counts = {int(stem): sum(stem in words for _, words in kept) for stem in stems}
-    chosen = sorted(sorted(counts, key=lambda stem: -counts[stem])[:4])
+    kept_stems = sorted(sorted(counts, key=lambda stem: -counts[stem])[:4])
     assert len({*counts.values()}) > 4  # no tie decides
-    dense = np.array([[words.get(stem, 0) for stem in chosen] for _, words in kept])
+    dense = np.array([[words.get(stem, 0) for stem in kept_stems] for _, words in kept])
     length = np.linalg.norm(dense, axis=1, keepdims=True)
     data = public_sets.load_reuters(None)
     assert isinstance(data.x, SparseRows)
     np.testing.assert_allclose(data.x[:], 2 * dense / np.where(length == 0, 1, length), rtol=1e-5)
     np.testing.assert_array_equal(data.y, [sorted(public_sets.RCV1_ROOTS).index(root) for root, _ in kept])
-    assert (choice.choose(data).units(data), data.x.dtype) == ((1.0, 0.0), np.float32)
+    assert (chosen(data).units(data), data.x.dtype) == ((1.0, 0.0), np.float32)
     assert data.likelihood == "gaussian"
     small, again = public_sets.load_reuters10k(None), public_sets.load_reuters10k(None)
     assert (small.name, len(small.x)) == ("reuters10k", 6)

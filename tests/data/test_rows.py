@@ -9,6 +9,7 @@ import numpy as np
 import pandas
 import pytest
 import scipy.sparse
+from small_files import chosen
 
 from vade_tf.data import pipeline
 from vade_tf.data import rows as module
@@ -16,7 +17,7 @@ from vade_tf.data.observations import observe
 from vade_tf.data.rows import FileRows, SparseRows, TableRows
 from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
-from vade_tf.model import choice
+from vade_tf.model import units
 from vade_tf.training import health
 
 
@@ -71,9 +72,9 @@ def test_very_wide_rows_are_made_dense_a_few_at_a_time():
     tracemalloc.start()
     try:
         data = observe(matrix)
-        counts = choice.choose(data)
+        counts = chosen(data)
         model = SimpleNamespace(likelihood=counts, scale=lambda rows: rows)
-        choice.check_units(model, data.x)
+        units.check_units(model, data.x)
         sizes = [len(rows) for rows in pipeline.blocks(data.x)]
         looked_at = health.sample(data.x, seed=0)
         peak = tracemalloc.get_traced_memory()[1]
@@ -85,7 +86,7 @@ def test_very_wide_rows_are_made_dense_a_few_at_a_time():
     assert peak < 5 * 4 * (1 << 24)
     matrix.data[20 * 2000] = np.inf
     with pytest.raises(InputError, match=rf"got inf at row 2000, column {matrix.indices[20 * 2000]} "):
-        choice.check_units(model, SparseRows(matrix))
+        units.check_units(model, SparseRows(matrix))
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 7, 50])

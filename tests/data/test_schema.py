@@ -8,9 +8,9 @@ import pandas
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from small_files import loaded
 from small_tables import NUMBERS, many
 
-from vade_tf.data.files import load_file
 from vade_tf.data.rows import TableRows
 from vade_tf.data.schema import Schema, filled
 from vade_tf.errors import InputError
@@ -141,7 +141,7 @@ def saved(folder, table) -> str:
 @pytest.fixture(scope="module")
 def law(tmp_path_factory):
     """The schema of a file with columns of all kinds, and its features."""
-    found = load_file(saved(tmp_path_factory.mktemp("all"), TABLE))
+    found = loaded(saved(tmp_path_factory.mktemp("all"), TABLE))
     assert len(found.schema.columns) == len(COLUMNS)
     return found.schema, found.x
 
@@ -152,7 +152,7 @@ def test_a_row_is_coded_alike_whatever_stands_beside_it(law, tmp_path, rows):
     schema, expected = law
     part = TABLE.iloc[rows]
     np.testing.assert_array_equal(schema.encode(part)[0], expected[rows])
-    np.testing.assert_array_equal(load_file(saved(tmp_path, part), schema=schema).x, expected[rows])
+    np.testing.assert_array_equal(loaded(saved(tmp_path, part), schema=schema).x, expected[rows])
 
 
 @pytest.mark.parametrize("size", [1, 7, 60])

@@ -6,11 +6,11 @@ import shutil
 import numpy as np
 import pandas
 import pytest
+from small_files import loaded
 
 import vade_tf
 from vade_tf import VaDEClusterer
 from vade_tf.cli.main import main
-from vade_tf.data.files import load_file
 from vade_tf.errors import InputError, UnitsWarning
 from vade_tf.report import evaluation as report_rows
 from vade_tf.runs import train as training
@@ -70,7 +70,7 @@ def test_new_rows_are_coded_as_the_run_has_it(run, frame, tmp_path):
     new.to_csv(tmp_path / "new.csv", index=False, sep=";")
     with pytest.warns(UnitsWarning, match="ignored: 'more'"):
         data, _, _ = report_rows.load_rows(Run.open(run[0]), load(run[0]), data=str(tmp_path / "new.csv"))
-    whole = load_file(str(run[0].parent / "t.csv"), "group")
+    whole = loaded(str(run[0].parent / "t.csv"), "group")
     np.testing.assert_array_equal(data.x, whole.x[10:16])
     again, trained_on, _ = report_rows.load_rows(Run.open(run[0]), load(run[0]))
     np.testing.assert_array_equal(again.x, whole.x)

@@ -5,11 +5,11 @@ import gzip
 import numpy as np
 import pandas
 import pytest
+from small_files import loaded
 from small_tables import NUMBERS, many, written
 
 from vade_tf.data import parquet, rows, tables
 from vade_tf.data.columns import Column
-from vade_tf.data.files import load_file
 from vade_tf.data.rows import FileRows
 from vade_tf.data.schema import Schema
 from vade_tf.data.tables import Dialect, read_text, separator
@@ -111,7 +111,7 @@ def saved(table, tmp_path):
 
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".csv.gz", ".parquet"])
 def test_a_file_is_coded_by_its_schema_and_says_so_once(saved, table, ending):
-    found = load_file(saved(ending), labels="kind", id="name")
+    found = loaded(saved(ending), labels="kind", id="name")
     expected = Schema.infer(table[["amount", "colour"]])
     np.testing.assert_array_equal(found.x, expected.encode(table)[0])
     assert found.schema.columns == expected.columns
@@ -121,26 +121,26 @@ def test_a_file_is_coded_by_its_schema_and_says_so_once(saved, table, ending):
 
 
 def test_columns_are_chosen_and_left_out(saved, table):
-    assert load_file(saved(".csv"), columns="amount").schema.features == ["amount"]
-    found = load_file(saved(".parquet"), drop="name,colour")
+    assert loaded(saved(".csv"), columns="amount").schema.features == ["amount"]
+    found = loaded(saved(".parquet"), drop="name,colour")
     assert found.schema.dropped == {"name": "as asked", "colour": "as asked"}
     with pytest.raises(InputError, match="^drop: expected one of the columns"):
-        load_file(saved(".csv"), drop="nome")
+        loaded(saved(".csv"), drop="nome")
     with pytest.raises(InputError, match="^labels: expected a value in every row"):
-        load_file(saved(".csv", table.mask(table == "01")), labels="kind")
+        loaded(saved(".csv", table.mask(table == "01")), labels="kind")
 
 
 def test_all_columns_are_pixels_where_an_image_shape_is_declared(tmp_path):
     file = written(tmp_path, "a,b,c,d\n" + "".join(f"{i},{i % 2},0,{i % 5}\n" for i in range(60)))
-    found = load_file(file, declared=(2, 2))
+    found = loaded(file, image_shape=(2, 2))
     assert (found.x.shape, found.image_shape) == ((60, 4), (2, 2))
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
 def test_new_rows_are_coded_as_those_before(saved, table, ending):
-    first = load_file(saved(".csv"), labels="kind", id="name")
+    first = loaded(saved(".csv"), labels="kind", id="name")
     new = table.iloc[40:44, ::-1].assign(more=1, colour=["red", "pink", None, "blue"])
-    found = load_file(saved(ending, new), schema=first.schema)
+    found = loaded(saved(ending, new), schema=first.schema)
     np.testing.assert_array_equal(found.x[[0, 3], 1:], [[0, 0, 1], [1, 0, 0]])
     assert np.isnan(found.x[1:3, 1:]).all()
     assert found.notice.splitlines() == [
@@ -150,25 +150,25 @@ def test_new_rows_are_coded_as_those_before(saved, table, ending):
 
 
 def test_an_array_of_new_rows_for_a_table(saved, table, tmp_path):
-    schema = load_file(saved(".csv"), columns="amount").schema
+    schema = loaded(saved(".csv"), columns="amount").schema
     np.save(tmp_path / "x.npy", table[["amount"]].to_numpy())
-    np.testing.assert_allclose(load_file(str(tmp_path / "x.npy"), schema=schema).x[:, 0], NUMBERS, rtol=1e-6)
+    np.testing.assert_allclose(loaded(str(tmp_path / "x.npy"), schema=schema).x[:, 0], NUMBERS, rtol=1e-6)
     np.save(tmp_path / "y.npy", np.zeros((3, 2)))
     with pytest.raises(InputError, match="^data: expected a table, or an array with its 1 columns"):
-        load_file(str(tmp_path / "y.npy"), schema=schema)
+        loaded(str(tmp_path / "y.npy"), schema=schema)
 
 
 @pytest.mark.parametrize("large", ["asked", "the table", "its features"])
 def test_a_large_parquet_table_is_coded_in_parts(saved, table, tmp_path, monkeypatch, large):
     """As the same rows in memory; features that do not fit stay in a file that is gone when they are."""
     monkeypatch.setenv("VADE_TF_HOME", str(tmp_path / "cache"))
-    file, expected = saved(".parquet"), load_file(saved(".csv"), labels="kind", id="name")
+    file, expected = saved(".parquet"), loaded(saved(".csv"), labels="kind", id="name")
     if large == "the table":
         monkeypatch.setattr(parquet, "memory", lambda: 1000)
     if large == "its features":
         monkeypatch.setattr(tables, "stays_in_file", lambda *rows: True)
     monkeypatch.setattr(rows, "STRIDE", 7)
-    found = load_file(file, labels="kind", id="name", in_file=large == "asked")
+    found = loaded(file, labels="kind", id="name", in_file=large == "asked")
     assert isinstance(found.x, FileRows) == (large != "the table")
     np.testing.assert_array_equal(found.x[:], expected.x)
     np.testing.assert_array_equal(found.y, expected.y)

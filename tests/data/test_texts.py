@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
+from small_files import loaded
 
-from vade_tf.data.files import load_file
 from vade_tf.data.texts import Texts, read_lines
 from vade_tf.errors import InputError
 
@@ -28,22 +28,22 @@ def test_texts_that_share_no_words_are_refused():
 
 def test_new_texts_are_coded_alike_and_those_without_a_known_word_are_said(tmp_path):
     (tmp_path / "t.txt").write_text("\n".join(SAYINGS) + "\n\n")
-    known = load_file(str(tmp_path / "t.txt"), text="lines")
+    known = loaded(str(tmp_path / "t.txt"), text="lines")
     assert known.x.shape == (20, 8)
     schema = Texts.from_dict(json.loads(json.dumps(known.schema.to_dict())))
     assert schema == known.schema
     (tmp_path / "new.txt").write_text("\n".join([SAYINGS[3], "quux", "", *["zork"] * 8, SAYINGS[4]]))
-    new = load_file(str(tmp_path / "new.txt"), schema=schema)
+    new = loaded(str(tmp_path / "new.txt"), schema=schema)
     np.testing.assert_array_equal(new.x[np.array([0, 11])], known.x[np.array([3, 4])])
     assert new.notice.startswith("10 of 12 texts have none of the 8 words of the training")
 
 
 def test_a_run_on_a_column_takes_tables_with_it(tmp_path):
     (tmp_path / "t.tsv").write_text("kind\tsaying\n" + "".join(f"{i % 2}\t{text}\n" for i, text in enumerate(SAYINGS)))
-    known = load_file(str(tmp_path / "t.tsv"), text="saying", labels="kind")
+    known = loaded(str(tmp_path / "t.tsv"), text="saying", labels="kind")
     assert (known.kind, known.y.tolist()) == ("texts", [0, 1] * 10)
     (tmp_path / "t.txt").write_bytes((tmp_path / "t.tsv").read_bytes())
-    new = load_file(str(tmp_path / "t.txt"), schema=known.schema)
+    new = loaded(str(tmp_path / "t.txt"), schema=known.schema)
     np.testing.assert_array_equal(new.x[:], known.x[:])
     assert new.notice == ""
 

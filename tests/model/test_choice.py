@@ -1,22 +1,21 @@
-"""Which likelihood rows get; rows in other units than those of the training are refused or told."""
+"""Rows in other units than those of the training are refused or told."""
 
 import warnings
 
 import keras
 import numpy as np
 import pytest
+from small_files import chosen, taken
 
-from vade_tf.data.observations import observe
 from vade_tf.errors import InputError, UnitsWarning
-from vade_tf.model import choice, networks
-from vade_tf.model.likelihood import Bernoulli, Gaussian
+from vade_tf.model import networks, units
 from vade_tf.model.vade import VaDE
 
 
 def model_of(x, asked="auto"):
     """An untrained VaDE of these rows, in their units."""
-    rows = observe(x, asked)
-    kind = choice.choose(rows)
+    rows = taken(x, asked)
+    kind = chosen(rows, asked)
     shape = {"n_features": rows.x.shape[1], "latent_dim": 2, "hidden": (4,)}
     networks_of = networks.build_encoder(**shape), networks.build_decoder(**shape)
     return VaDE(*networks_of, 2, kind, scaling=networks.build_scaling(*kind.units(rows)))
@@ -28,13 +27,13 @@ GREY = np.where(BYTES > 127, BYTES, 0).astype("u1")  # half of it black, as imag
 
 @pytest.mark.parametrize("given", [BYTES.astype("f4"), np.zeros((3, 6)), np.zeros((3, 6), "u1"), BYTES[:0]])
 def test_bytes_may_come_as_floats_and_images_may_be_black(given):
-    choice.check_units(model_of(BYTES), given)
+    units.check_units(model_of(BYTES), given)
 
 
 def test_of_rows_that_are_not_standardised_nothing_is_said(small_model, rng):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        choice.check_units(small_model("gaussian"), rng.normal(500, 1, (50, 12)).astype("f4"))
+        units.check_units(small_model("gaussian"), rng.normal(500, 1, (50, 12)).astype("f4"))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -42,76 +41,16 @@ def test_values_that_are_no_numbers_are_named(value):
     x = np.zeros((9000, 6), "f4")
     x[8500, 2] = value
     with pytest.raises(InputError, match="x: expected finite .*, got .* at row 8500, column 2 .*; drop or"):
-        choice.check_units(model_of(BYTES), x)
+        units.check_units(model_of(BYTES), x)
     with pytest.raises(InputError, match="x: expected numbers, got <U1"):
-        choice.check_units(model_of(BYTES), np.full((2, 6), "a"))
+        units.check_units(model_of(BYTES), np.full((2, 6), "a"))
 
 
 def test_a_feature_around_zero_does_not_hide_that_rows_are_standardised(rng):
     x = rng.normal(5, 2, (500, 4)).astype("f4")
     x[:, 0] = np.tile([-1, 1], 250)
     with pytest.warns(UserWarning, match="x: expected values in the units of the training"):
-        choice.check_units(model_of(x), 1000 * x)
-
-
-@pytest.mark.parametrize(
-    ("x", "asked", "name"),
-    [
-        (np.array([[0.0, 1.0], [0.5, 0.25]]), "auto", "bernoulli"),
-        (np.array([[0, 255], [3, 4]], "u1"), "auto", "bernoulli"),
-        (np.array([[0, 7], [3, 4]], "u1"), "auto", "bernoulli"),
-        (np.array([[1, 0], [0, 0], [1, 1]], bool), "auto", "bernoulli"),
-        (np.linspace(0, 1, 40).reshape(20, 2), "auto", "gaussian"),  # as much as any value of a table
-        (np.linspace(0, 1, 40).reshape(10, 2, 2), "auto", "bernoulli"),  # images of 2 x 2 pixels
-        (np.linspace(0, 0.1, 40).reshape(20, 2), "auto", "gaussian"),
-        (np.array([[0, 255], [3, 4]], "i4"), "auto", "gaussian"),
-        (np.array([[0.0, 1.01], [0.5, 0.25]]), "auto", "gaussian"),
-        (np.array([[-0.1, 1.0], [0.5, 0.25]]), "auto", "gaussian"),
-        (np.array([[0.0, 1.0], [0.5, 0.25]]), "gaussian", "gaussian"),
-        (np.array([[0, 255], [3, 4]], "u1"), "gaussian", "gaussian"),
-    ],
-)
-def test_what_rows_get(x, asked, name):
-    assert choice.choose(observe(x, asked)).name == name
-
-
-WORDS = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay"]
-
-
-@pytest.mark.parametrize(
-    ("settings", "name", "standardised"),
-    [
-        ({}, "gaussian", False),
-        ({"sublinear_tf": True, "norm": None}, "gaussian", True),
-        ({"binary": True, "use_idf": False, "norm": None}, "bernoulli", None),
-        ({"norm": "l1"}, "gaussian", True),
-    ],
-)
-def test_texts_as_scikit_learn_counts_them(settings, name, standardised, rng):
-    """Weights of words are no probabilities; rows of one length are directions, whose features have one unit."""
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    texts = [" ".join(rng.choice(WORDS, 6)) for _ in range(200)]
-    x = TfidfVectorizer(**settings).fit_transform(texts)
-    found = observe(x)
-    kind = choice.choose(found)
-    assert kind.name == name
-    assert choice.choose(observe(x.toarray())).name == name
-    if standardised is not None:
-        scale, offset = kind.units(found)
-        assert (np.ndim(scale) == 1) == standardised
-        scaled = x.toarray() * scale + offset
-        np.testing.assert_allclose(np.mean(scaled**2), 1.0, rtol=1e-3)  # unit variance, or the square on average
-
-
-def test_weights_of_few_words_are_no_answers(rng):
-    """A title of four words has weights around a half, which vary nearly as much as on and off."""
-    words = np.array([rng.permutation(200)[:4] for _ in range(1000)])
-    weights = np.zeros((1000, 200))
-    np.put_along_axis(weights, words, rng.uniform(0.8, 1.2, (1000, 4)), axis=1)
-    weights /= np.linalg.norm(weights, axis=1, keepdims=True)
-    assert isinstance(choice.choose(observe(weights)), Gaussian)
-    assert isinstance(choice.choose(observe(np.sign(weights))), Bernoulli)  # the same number of words in each
+        units.check_units(model_of(x), 1000 * x)
 
 
 SHADES = np.linspace(0, 1, 60).reshape(5, 12)
@@ -135,12 +74,12 @@ def test_grey_values_in_other_units(trained_on, given, outcome, small_model):
     model = small_model(scaling=None if top == 1 else keras.layers.Rescaling(1 / top))
     if outcome == "refused":
         with pytest.raises(InputError, match="^x: expected values in the units of the training"):
-            choice.check_units(model, given)
+            units.check_units(model, given)
     elif outcome == "warned":
         with pytest.warns(UnitsWarning, match="^x: expected values from 0 to 1 once scaled"):
-            choice.check_units(model, given)
+            units.check_units(model, given)
     else:
-        choice.check_units(model, given)
+        units.check_units(model, given)
 
 
 @pytest.mark.parametrize("factor", [1, 1000])
@@ -151,14 +90,7 @@ def test_standardised_rows_in_other_units_are_warned_of(factor, small_model, rng
     given = x * [factor, *11 * [1]]
     given[0] = 1e9
     if factor == 1:
-        choice.check_units(model, given)
+        units.check_units(model, given)
     else:
         with pytest.warns(UnitsWarning, match="^x: expected values in the units of the training"):
-            choice.check_units(model, given)
-
-
-def test_rows_that_a_likelihood_cannot_take():
-    with pytest.raises(InputError, match="^likelihood: expected values .* got values from 0 to 2"):
-        choice.choose(observe(np.eye(3) * 2, "bernoulli"))
-    with pytest.raises(InputError, match="^likelihood: expected counts, whole numbers from 0 up"):
-        choice.choose(observe(np.eye(3) / 2, "counts"))
+            units.check_units(model, given)

@@ -33,7 +33,7 @@ def test_the_fused_formulas_are_the_distribution_and_scipy(kind, rng):
 def test_each_feature_is_standardised_whatever_its_scale(rng):
     """A feature of 1e-9 is one; of one that moves by less than float32 can tell, like times, hardly any is left."""
     x = rng.normal(size=(400, 5)) * [1, 1e-9, 1e5, 0.02, 60] + [5, 3e-9, 0, 1e6, 1.7e9]
-    scale, offset = Gaussian().units(observe(x.astype("f4"), "gaussian"))
+    scale, offset = Gaussian().units(observe(x.astype("f4")))
     scaled = x.astype("f4").astype("f8") * scale + offset
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=0.1)
     np.testing.assert_allclose(scaled.std(axis=0)[:3], 1, rtol=1e-2)

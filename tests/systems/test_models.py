@@ -16,7 +16,7 @@ from vade_tf.model import networks
 from vade_tf.model.vade import VaDE
 from vade_tf.systems import models, registry
 from vade_tf.training import autoencoder, fitting
-from vade_tf.training.settings import Settings
+from vade_tf.training.settings import Phases, Settings
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def x(rng):
 
 
 def fitting_of(x, system="kmeans", epochs=1, **settings):
-    return fitting.begin(x, Settings(**{**SMALL, **settings}), system=system, epochs=epochs)
+    return fitting.begin(x, Settings(**{**SMALL, **settings}), system=system, phases=Phases(epochs=epochs))
 
 
 def standardised(x):

@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from small_files import loaded as read
 
 from vade_tf import metrics, systems
-from vade_tf.data.files import load_file
 from vade_tf.errors import InputError
 from vade_tf.runs import train as training
 from vade_tf.runs.config import TrainConfig
@@ -68,7 +68,7 @@ def loaded(trained):
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_system_finds_the_groups_and_its_run_folder_gives_it_back(name, trained, loaded, data):
-    model, dataset = loaded[name], load_file(data, None, "auto")
+    model, dataset = loaded[name], read(data)
     probabilities = model.predict(dataset.x, verbose=0)
     assert probabilities.shape == (240, 3)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)

@@ -131,7 +131,7 @@ def test_a_column_that_no_row_set_aside_knows_has_the_variance_of_the_others(rng
     """What nobody knows is NaN, and one NaN in the variance would be the end of the fit."""
     table = pandas.DataFrame(rng.normal(size=(60, 4)), columns=list("abcd"))
     table.loc[:29, "c"] = np.nan
-    data = observe(table, "auto")
+    data = observe(table)
     model = small_fits.begin(data, init="kmeans").model
     apart, trained = data.x[:30], data.x[30:]
     alone, own = (validation.variance(model, rows, validation.noise(model, 30, 3)) for rows in (apart, trained))
