@@ -119,7 +119,9 @@ def x(rng):
 
 
 def fitting_of(x, system="kmeans", epochs=1, **settings):
-    return fitting.begin(x, Settings(**{**SMALL, **settings}), system=system, phases=Phases(epochs=epochs))
+    return fitting.begin(
+        x, Settings(**{**SMALL, **settings}), system=system, phases=Phases(pretrains=True, epochs=epochs)
+    )
 
 
 def standardised(x):

@@ -6,7 +6,16 @@ from small_files import chosen, taken
 
 from vade_tf.data.observations import observe
 from vade_tf.errors import InputError
+from vade_tf.model.counts import Counts
 from vade_tf.model.likelihood import Bernoulli, Gaussian
+from vade_tf.training import recipe
+from vade_tf.training.settings import Settings
+
+
+class Rare(Counts):
+    """A likelihood of a user's own."""
+
+    name = "rare"
 
 
 @pytest.mark.parametrize(
@@ -74,3 +83,29 @@ def test_rows_that_a_likelihood_cannot_take():
         chosen(taken(np.eye(3) * 2, "bernoulli"), "bernoulli")
     with pytest.raises(InputError, match="^likelihood: expected counts, whole numbers from 0 up"):
         chosen(taken(np.eye(3) / 2, "counts"), "counts")
+
+
+@pytest.mark.parametrize("written", ["counts", Counts(), Rare()])
+def test_a_count_likelihood_gets_its_size_from_the_rows_however_it_is_written(written):
+    x = np.random.default_rng(0).poisson(3.0, (60, 9))
+    rows = taken(x, written)
+    likelihood = chosen(rows, written)
+    assert (rows.kind, likelihood.size) == ("counts", np.median(x.sum(axis=1)))
+    assert chosen(rows, Counts(7)).size == 7
+
+
+def test_the_same_fit_whether_a_likelihood_is_an_object_or_a_name():
+    x = np.random.default_rng(0).poisson(np.repeat([[1.0] * 9, [5.0] * 9], 30, axis=0))
+    one, other = (recipe.fit(x, Settings(clusters=2, epochs=2, likelihood=each)).model for each in ("counts", Counts()))
+    for weight, same in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, same)
+
+
+def test_a_kind_and_a_likelihood_have_to_go_together():
+    for settings, argument in (
+        ({"kind": "table", "likelihood": "counts"}, "kind"),
+        ({"kind": "counts", "likelihood": "gaussian"}, "likelihood"),
+    ):
+        with pytest.raises(InputError) as refused:
+            taken(np.eye(4), **settings)
+        assert refused.value.argument == argument

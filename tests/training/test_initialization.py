@@ -26,18 +26,15 @@ def calibration(P, y):
     return P.max(axis=1).mean(), counts[linear_sum_assignment(-counts)].sum() / len(y)
 
 
-@pytest.mark.parametrize(
-    ("kind", "expected"),
-    [("table", ("columns", "tied")), ("counts", ("directions", "kmeans")), ("images", ("code", "spectral"))],
-)
-def test_each_kind_of_rows_has_one_rule(kind, expected):
-    assert rule(kind, "auto") == expected
+@pytest.mark.parametrize(("space", "method"), [("columns", "tied"), ("directions", "kmeans"), ("code", "spectral")])
+def test_each_space_has_one_rule(space, method):
+    assert rule(space, "auto") == (space, method)
     for name in ("gmm", "kmeans", "spectral"):
-        assert rule(kind, name) == ("code", name)
-    method, given = KMeans(), np.zeros(9, int)
-    assert rule(kind, method) == (expected[0], method)
-    assert rule(kind, given) == ("given", given)
-    assert rule(kind, len) == ("given", len)
+        assert rule(space, name) == ("code", name)
+    clusterer, given = KMeans(), np.zeros(9, int)
+    assert rule(space, clusterer) == (space, clusterer)
+    assert rule(space, given) == ("given", given)
+    assert rule(space, len) == ("given", len)
 
 
 METHODS = ["tied", "kmeans", "spectral", "gmm", KMeans(), GaussianMixture(2), AgglomerativeClustering(9)]

@@ -68,7 +68,10 @@ def load_file(
         return _pictures(file, options, schema, trained_shape, about)
     labels = options.labels
     x, y = read_npy(file, labels, in_file=True) if in_file and ending == ".npy" else ARRAYS[ending](file, labels)
-    check_form(getattr(x, "row_shape", x.shape[1:]), trained_shape, "data")
+    form = getattr(x, "row_shape", x.shape[1:])
+    check_form(form, trained_shape, "data")
+    if trained_shape is not None and math.prod(form) != math.prod(trained_shape):
+        raise InputError("data", f"{math.prod(trained_shape)} features, as in training", f"{math.prod(form)} in {path}")
     how: dict = {"kind": options.kind, "image_shape": options.image_shape, **about}
     if isinstance(schema, Schema):
         whole = plain_array(file) if isinstance(x, FileRows) else x  # in the type of the file
