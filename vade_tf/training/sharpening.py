@@ -1,9 +1,8 @@
 """When self-training sharpens a partition of images, and what that changes in the training around it.
 
-This module decides; `selftraining` has the classifier, `guidance` calls it. It takes as long as VaDE and was tried on
-70,000 images, so it runs by default on many small grey images alone. On MNIST its answers are better than the start:
-VaDE is held to them for longer and with more weight. P is recomputed once, not three times, since only the last one is
-sharpened. No TensorFlow here: `settings` reads it.
+This module decides; `selftraining` has the classifier, `guidance` calls it. By default it runs on many small grey
+images alone: it was tried on MNIST, where it raises the accuracy (docs/evidence/accuracy.md). VaDE is then trained for
+longer, and held to the sharpened partition with more weight. No TensorFlow here: `settings` reads it.
 """
 
 from typing import TYPE_CHECKING
@@ -13,14 +12,14 @@ from vade_tf.errors import InputError
 if TYPE_CHECKING:
     from vade_tf.training.settings import Resolved, Settings
 
-# By a script, on MNIST. A block is so many epochs as `settings` says.
+# A block is so many epochs as `settings` says.
 MIN_ROWS = 50_000  # fewer images are sharpened only where `self_train_epochs` is set
 MAX_SIDE = 32  # pixels
 BLOCKS = 20  # of the classifier, after `BLOCKS_TAUGHT`
 BLOCKS_TAUGHT = 2  # in which the classifier learns the partition as it is, before it follows its own answers
 VADE_BLOCKS = 20  # of VaDE, in place of `settings.BLOCKS`
 REGROUPS = 1
-WEIGHT_FACTOR = 5.0  # of the weight of a P that a classifier sharpened
+WEIGHT_FACTOR = 5.0  # of the weight of a P that a classifier sharpened; by a script, on MNIST
 
 
 def suits(image_shape: tuple[int, ...] | None) -> bool:
