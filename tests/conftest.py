@@ -101,16 +101,7 @@ def small_model():
     return make
 
 
-LONGEST = (
-    "test_estimator.py",
-    "test_cli_predict.py",
-    "test_folders.py",
-    "test_labels.py",
-    "test_fit.py",
-    "test_inputs.py",
-    "test_baselines.py",
-    "test_baselines_memory.py",
-)
+LONGEST = ("test_estimator.py", "test_labels.py")
 
 
 def pytest_collection_modifyitems(items):

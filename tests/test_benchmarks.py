@@ -10,7 +10,6 @@ import calibration
 import compare
 import frame
 import golden
-import mutants
 import n_clusters
 import numpy as np
 import pandas as pd
@@ -254,9 +253,3 @@ def test_the_golden_table_counts_the_rows_of_one_commit_and_says_what_lacks(tmp_
     frame.write([{**same, "seed": 2, "acc": 0.1, "commit": "old"}, *rows], tmp_path / "seeds.csv", rows[0])
     found = {title: (shown + values.lacks, had) for title, _, values, shown, had in golden.lines("new") if values.all}
     assert found == {"MNIST 5,000": ("97.50, worst 96.00, 2 seeds (2 of 3 seeds)", True)}
-
-
-def test_every_fault_of_mutants_has_one_place_in_the_package():
-    for original, mutated in mutants.EDITS:
-        module = mutants.module_of(original)
-        ast.parse((frame.ROOT / module).read_text().replace(original, mutated))

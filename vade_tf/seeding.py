@@ -13,7 +13,6 @@ import numpy as np
 class Stream(enum.IntEnum):
     """The first number of a path: what the random numbers are for."""
 
-    HELD_OUT = 1
     VALIDATION = 2
     START_ROWS = 4
     SELF_TRAINING = 5
