@@ -33,7 +33,7 @@ def runs(rows, tmp_path_factory):
     undisturbed = promised.process("train.py", *flags, "--quiet", "--out", folder / "undisturbed")
     run = folder / "stopped"
     ends = [stopped(promised.process("train.py", *flags, "--out", run), run, 4, signal.SIGTERM)]
-    ends.append(stopped(promised.process("train.py", "--resume", run, "--no-export"), run, 35, signal.SIGKILL))
+    ends.append(stopped(promised.process("train.py", "--resume", run, "--no-export"), run, 14, signal.SIGKILL))
     ends.append((run / "metrics.json").exists())
     last = promised.process("train.py", "--resume", run, "--no-export")
     assert (last.communicate(), last.returncode)[1] == 0

@@ -173,22 +173,20 @@ def begin(
     Raises:
         InputError: rows, settings, hints or networks that cannot be used; it names the argument.
     """
-    callbacks = build.validate_callbacks(extras.get("callbacks"))
-    networks, init, sample_weight = extras.get("networks"), extras.get("init"), extras.get("sample_weight")
+    networks, init = extras.get("networks"), extras.get("init")
     data = build.as_observations(x, choice.kind_of_settings(settings))
     _check_system(system, settings, data)
     data, likelihood, resolved = choice.resolve(data, settings, phases, own_networks=networks is not None)
     n, clusters = len(data.x), resolved.clusters
     hints = None if hints is None else build.validate_hints(hints, n, clusters)
     build.validate_together(data, likelihood, resolved, hints)
-    weights = None if sample_weight is None else build.validate_weights(sample_weight, n)
-    if not (init is None or callable(init) or hasattr(init, "fit")):
-        init = as_partition(init, n, clusters)
+    weights = extras.get("sample_weight")
+    weights = None if weights is None else build.validate_weights(weights, n)
+    is_array = not (init is None or callable(init) or hasattr(init, "fit"))
     strategy = device.strategy(settings.distribute)
     precision = device.resolve_precision(resolved.precision, shared=strategy is not None)
     model = build.build_model(data, likelihood, resolved, precision, networks)
-    if networks is not None and strategy is not None:
-        _check_shared(model)
+    _check_shared(model, strategy, networks)
     own_store = Memory() if store is None else store
     store = own_store if distribute.workers(strategy) == 1 else distribute.Shared(strategy, own_store)
     state = State.load(store)
@@ -200,7 +198,7 @@ def begin(
         settings=resolved,
         model=model,
         hints=hints,
-        init=init,
+        init=as_partition(init, n, clusters) if is_array else init,
         sample_weight=weights,
         own_networks=networks is not None,
         store=store,
@@ -208,7 +206,7 @@ def begin(
         rows=[] if state is None else state.rows,
         validation=validation.choose_rows(store, n, resolved.validation_rows, resolved.seed, hints),
         reporter=reporter or Silent(),
-        callbacks=callbacks,
+        callbacks=build.validate_callbacks(extras.get("callbacks")),
         jit=device.resolve_jit(resolved.jit) and strategy is None,
         precision=precision,
         system=system,
@@ -225,8 +223,10 @@ def _check_system(system: str, settings: Settings, data: Observations) -> None:
         raise InputError("batch", "VaDE, which alone knows batches", system, "leave it out")
 
 
-def _check_shared(model: VaDE) -> None:
+def _check_shared(model: VaDE, strategy: tf.distribute.Strategy | None, networks: build.Networks | None) -> None:
     """Raises InputError where several devices cannot train the caller's networks together."""
+    if strategy is None or networks is None:
+        return
     if in_half(model):  # whose gradients are scaled on one device alone
         raise InputError("networks", "float32 or mixed_bfloat16 with distribute", "float16")
     own_networks.check_layers(model, "devices cannot have copies of")

@@ -114,12 +114,10 @@ class Settings:
         None, "rows a step (256; VaDE with convolutional networks: 128; recipe paper: 100)", least=1
     )
     pretrain_epochs: int | None = option(
-        None, "passes over the rows by the autoencoder, at most (30, of few rows more; recipe paper: 50; 0: none)"
+        None, "passes over the rows by the autoencoder, at most (30, of few rows more; recipe paper: 50)"
     )
     epochs: int | None = option(
-        None,
-        "passes over the rows by VaDE (10, with self_train_epochs 20, of few rows more; recipe paper: 300)",
-        least=1,
+        None, "passes over the rows by VaDE (10, of few rows more, self-trained 20; recipe paper: 300)", least=1
     )
     validation_rows: int | None = expert(
         None, "rows that end pretraining and give the variance of p(x|z) (a tenth of fewer than 50,000; 0: none)"
