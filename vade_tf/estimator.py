@@ -71,8 +71,8 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
         encoder, decoder: networks of your own, functional Keras models, see `vade_tf.fit`; each fit trains a copy.
         image_shape: (height, width) of grey images, (height, width, 3) of colour ones. Default: None; X of three or
             four dimensions gives it itself.
-        kind: what rows are taken for: "images", "texts", "counts", "table" or "rows"; "auto" (default): what their
-            values say.
+        kind: what rows are taken for: "images", "texts", "embeddings", "counts", "table" or "rows"; "auto" (default):
+            what their values say.
         column_transform: "power": the numbers of a DataFrame are brought nearer to a normal distribution; default None.
         layer, genes: of an AnnData: the layer of the counts, default its X; how many genes to keep, those that vary
             most, default all.
@@ -99,7 +99,7 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
     Attributes:
         model_: the fitted `vade_tf.VaDE`, a `keras.Model`.
         n_clusters_, choice_: the number of clusters K; where it was chosen, why (`training.n_clusters.Choice`).
-        kind_, start_: what the rows were taken for ("images", "counts", "texts", "table" or "rows"), and the start.
+        kind_, start_: what the rows were taken for (a value of `kind`), and the start.
         labels_: cluster of each row of X, int [n].
         cluster_names_: the words, or the counted features, that set each cluster apart; "" where there are none, [K].
         outlier_score_, typicality_: with `contamination`: share of the rows that are denser, and 1 less it, [n];

@@ -1,4 +1,4 @@
-"""The start of embeddings: which rows are of one length, directions above noise, averages of nearest rows, P."""
+"""The start of embeddings: directions above noise, averages of nearest rows, P."""
 
 import numpy as np
 import pytest
@@ -15,26 +15,6 @@ def noisy(n: int, d: int, k: int, noise: float, seed: int = 0) -> tuple[np.ndarr
     centres = embeddings.of_length_one(random.normal(size=(k, d)))
     y = random.integers(k, size=n)
     return embeddings.of_length_one(centres[y] + noise * random.normal(size=(n, d)) / d**0.5).astype(np.float16), y
-
-
-def test_rows_of_one_length_are_known_in_any_precision_and_despite_bad_rows():
-    x = noisy(300, 32, 3, 1.0)[0]
-    bad = x.copy()
-    bad[7], bad[8, 3] = 0, np.nan
-    for rows in (x, x.astype(np.float64), embeddings.of_length_one(x), 7.5 * x.astype(np.float32), bad):
-        assert embeddings.have_one_length(rows)
-
-
-def test_tables_codes_and_weights_of_words_are_no_embeddings(rng):
-    x = noisy(300, 32, 3, 1.0)[0].astype(np.float32)
-    longer = x.copy()
-    longer[250] *= 1.01
-    one_hot = np.concatenate([np.eye(10)[rng.integers(10, size=300)] for _ in range(3)], axis=1)
-    words = embeddings.of_length_one(np.where(rng.random((300, 32)) < 0.2, rng.random((300, 32)), 0) + np.eye(300, 32))
-    signs = rng.choice([-1.0, 1.0], size=(300, 32))
-    others = (longer, embeddings.of_length_one(x[:, :3]), one_hot, words, signs, rng.normal(size=(300, 32)))
-    for rows in (*others, x[:0], x[0], x.reshape(300, 8, 4), np.zeros((9, 32))):
-        assert not embeddings.have_one_length(rows)
 
 
 @pytest.mark.parametrize("shape", [(3000, 384), (200, 600)])

@@ -12,7 +12,7 @@ import numpy as np
 from vade_tf.data.rows import FileRows, Rows, RowsWithBatch, SparseRows, Stored, part
 from vade_tf.machine import rows_together, spans
 
-KINDS = ("images", "texts", "counts", "table", "rows")  # what rows are taken for
+KINDS = ("images", "texts", "embeddings", "counts", "table", "rows")  # what rows are taken for
 MAX_TABLE_COLUMNS = 200  # of dense rows that are taken for a table
 MIN_PIXELS = 64  # features that may be the pixels of square images
 MAX_IMAGES_SAMPLED = 10_000  # images, at even distances, whose edges are looked at
@@ -81,6 +81,7 @@ class Observations:
         width = len(getattr(self.schema, "columns", ())) or self.x.shape[1]
         what = {
             "images": f"images of {' x '.join(map(str, self.image_shape or ()))} pixels",
+            "embeddings": f"embeddings of {width:,} numbers, by their directions",
             "counts": f"counts of {width:,} features",
             "texts": f"texts, by the weights of {width:,} words",
             "table": f"a table of {width:,} columns",

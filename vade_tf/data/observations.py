@@ -16,6 +16,7 @@ from vade_tf.finite import finite_range
 from vade_tf.machine import spans
 
 AUTO = "auto"
+MIN_EMBEDDING_COLUMNS = 16  # rows of fewer numbers may have one length, too
 LENGTH_TOLERANCE = 1e-3  # relative difference of the lengths of rows that rounding makes, also of float16
 MIN_VARIANCE_OF_DIRECTIONS = 0.01  # of rows of one length over its square; one large mean makes others so long
 ROUNDING = 1e-6  # by which white may exceed 1
@@ -138,13 +139,18 @@ def _taken(rows: R, standardise: bool = True) -> R:
     """The rows with the units of their kind; of kind "auto" the values say which that is."""
     x, asked = rows.x, rows.kind
     coded = "" if rows.schema is None else rows.schema.kind
-    plain = coded != "table" and (asked in ("texts", "table", "rows") or (asked == AUTO and rows.image_shape is None))
+    plain = _are_numbers(rows, coded) and asked not in ("images", "counts")
     whole = plain and (x.dtype == np.uint8 or not any((numbers % 1).any() for numbers in _stored(x)))
     length = common_length(x) if plain and not whole else 0.0
     if asked == AUTO:
         rows = replace(rows, kind=_kind_of_values(rows, coded, whole, length))
+    if rows.kind == "table" == coded:
+        length = 0.0  # each column has a unit of its own
     if rows.kind == "texts" and rows.low < 0:
         raise InputError("kind", "weights of words, which are never below 0, for texts", f"{rows.low:g}")
+    if rows.kind == "embeddings":
+        check_directions(x)
+        length = length or 1.0
     if not standardise:
         return replace(rows, standardise=False)
     if rows.kind == "images":
@@ -159,17 +165,29 @@ def _taken(rows: R, standardise: bool = True) -> R:
     return replace(rows, standardise=True, factor=factor, offset=0.0)
 
 
+def _are_numbers(rows: Observations, coded: str) -> bool:
+    """Whether rows are no images, and of a table's columns all hold numbers; coded: what their schema says."""
+    if coded == "table" and rows.schema is not None:
+        return [family for family, _ in rows.schema.blocks] == ["gaussian"]
+    return rows.kind != AUTO or rows.image_shape is None
+
+
 def _kind_of_values(rows: Observations, coded: str, whole: bool, length: float) -> str:
     """The kind of rows of which the caller says none; coded: what their schema says, whole: no value has a fraction."""
     if rows.image_shape is not None:
         return "images"
-    if coded:
+    if coded not in ("", "table"):
         return coded
     sparse = isinstance(rows.x, SparseRows)
-    if length and rows.low >= 0:
+    if length:
         nonzero = 0 if sparse else sum(np.count_nonzero(numbers) for numbers in _stored(rows.x))
-        if 2 * nonzero < math.prod(rows.x.shape):  # those of a network are rarely 0
+        mostly_zero = 2 * nonzero < math.prod(rows.x.shape)  # what a network computes is rarely 0
+        if mostly_zero and rows.low >= 0 and not coded:
             return "texts"
+        if not mostly_zero and rows.x.shape[1] >= MIN_EMBEDDING_COLUMNS:
+            return "embeddings"
+    if coded:
+        return coded
     if sparse and whole and rows.low >= 0 and rows.high > 1:
         return "counts"
     return rows.kind_of_numbers
@@ -227,24 +245,40 @@ def _lengths(x: Rows) -> Iterator[np.ndarray]:
 
 
 def common_length(x: Rows) -> float:
-    """The Euclidean length that all rows share but those of zeros, as text vectorizers leave them; 0.0: they have none.
+    """The Euclidean length that all rows share; 0.0: they have none.
 
-    Rows that differ little from their mean, like the years of a table, have nearly one length for that reason alone;
-    they count as rows of several lengths.
+    Rows of zeros, as text vectorizers leave them, are passed over, and so are rows with a missing cell, if these are
+    fewer than half. Rows that differ little from their mean, like the years of a table, have nearly one length for that
+    reason alone; they count as rows of several lengths.
     """
-    low, high = np.inf, 0.0
+    low, high, missing = np.inf, 0.0, 0
     for lengths in _lengths(x):
         positive = lengths[lengths > 0]
+        missing += int(np.isnan(lengths).sum())
         if positive.size:
             low, high = min(low, float(positive.min())), max(high, float(positive.max()))
         if high and not np.isclose(low, high, rtol=LENGTH_TOLERANCE):
             return 0.0
+    if 2 * missing > len(x):
+        return 0.0
     total = np.zeros(x.shape[1])
     for rows in spans(len(x), x.shape[1], MAX_ROWS_READ):
         block = x.matrix[rows] if isinstance(x, SparseRows) else x[rows]
-        total += block.sum(axis=0, dtype=np.float64)
+        total += block.sum(axis=0, dtype=np.float64) if isinstance(x, SparseRows) else np.nansum(block, 0, np.float64)
     mean = total / len(x)
     return high if mean @ mean < (1 - MIN_VARIANCE_OF_DIRECTIONS) * high**2 else 0.0
+
+
+def check_directions(x: Rows) -> None:
+    """Raises InputError where a row has no direction: it is zeros, or a cell is missing."""
+    first = 0
+    for lengths in _lengths(x):
+        bad = np.flatnonzero(~(lengths > 0))
+        if bad.size:
+            got = "a missing cell" if np.isnan(lengths[bad[0]]) else "zeros alone"
+            expected = "rows with a length above 0 for embeddings"
+            raise InputError("kind", expected, f"{got} in row {first + bad[0]} (from 0)", "leave such rows out")
+        first += len(lengths)
 
 
 def number_labels(y, n: int, source: str) -> np.ndarray | None:

@@ -42,7 +42,7 @@ class TrainingRows(Protocol):
 
     @property
     def kind(self) -> str:
-        """What the rows are taken for: "images", "texts", "counts", "table" or "rows"."""
+        """What the rows are taken for: "images", "texts", "embeddings", "counts", "table" or "rows"."""
 
     @property
     def standardise(self) -> bool:
@@ -274,10 +274,11 @@ class Gaussian(Likelihood):
         return scale.astype(np.float32), (-mean * scale).astype(np.float32)
 
     def scaling(self, rows):
-        """Rows of one length are brought to it; those of texts by their square roots."""
+        """Rows of one length, and all embeddings, get the length sqrt(D); texts by their square roots."""
         if rows.length is None:
             return super().scaling(rows)
-        return (networks.Roots if rows.kind == "texts" else networks.Directions)(rows.length)
+        layers = {"texts": networks.Roots, "embeddings": networks.UnitLength}
+        return layers.get(rows.kind, networks.Directions)(rows.length)
 
     def check_units(self, raw, x, argument):
         if not np.array_equal(raw, x):  # rows that are taken as they are may have any size

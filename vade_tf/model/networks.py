@@ -206,7 +206,17 @@ class Directions(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("vade_tf")
-class Roots(Directions):
+class UnitLength(Directions):
+    """Rows that differ in their directions alone, such as embeddings: each gets the length sqrt(D)."""
+
+    def call(self, x):
+        x = keras.ops.cast(x, "float32")
+        norm = keras.ops.sqrt(keras.ops.sum(x**2, axis=-1, keepdims=True))
+        return x * (math.sqrt(x.shape[-1]) / keras.ops.maximum(norm, TINY))  # a row of zeros stays one
+
+
+@keras.saving.register_keras_serializable("vade_tf")
+class Roots(UnitLength):
     """Rows of one length whose values are never below 0, by their square roots, which get the length sqrt(D).
 
     A few words that a text repeats are most of the length of its row, and would be most of the squared error. The
@@ -214,9 +224,7 @@ class Roots(Directions):
     """
 
     def call(self, x):
-        root = keras.ops.sqrt(keras.ops.maximum(keras.ops.cast(x, "float32"), 0.0))
-        norm = keras.ops.sqrt(keras.ops.sum(root**2, axis=-1, keepdims=True))
-        return root * (math.sqrt(x.shape[-1]) / keras.ops.maximum(norm, TINY))  # a row of zeros stays one
+        return super().call(keras.ops.sqrt(keras.ops.maximum(keras.ops.cast(x, "float32"), 0.0)))
 
     def inverse(self, x) -> np.ndarray:
         """Rows of this length whose roots, brought to one length, are x, [n, D]; below 0 there are none."""

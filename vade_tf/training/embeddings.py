@@ -14,6 +14,7 @@ import scipy.sparse
 from sklearn.cluster import KMeans
 from sklearn.neighbors import NearestNeighbors
 
+from vade_tf.data.rows import Rows
 from vade_tf.seeding import Stream, subset
 from vade_tf.threads import one_thread
 
@@ -24,10 +25,7 @@ N_NEIGHBOURS = 30  # whose mean replaces a row
 N_ROUNDS = 3
 N_SHARED = 20  # nearest rows whose groups make P
 
-BLOCK_ROWS = 16_384  # whose lengths are found at a time
 MAX_ROWS_SAMPLED = 20_000  # that principal directions are found on
-MIN_COLUMNS = 16  # of embeddings; a table of few columns may be normalised, too
-LENGTH_TOLERANCE = 2.0**-10  # of the longest; rounding to float16 moves a length by half of it at most
 
 
 class Neighbourhood(NamedTuple):
@@ -38,38 +36,18 @@ class Neighbourhood(NamedTuple):
     averaged: np.ndarray  # float32 [n, d], of length 1
 
 
-def have_one_length(x: np.ndarray) -> bool:
-    """Whether dense rows [n, D] are embeddings: of one length, as far as float16 rounds.
-
-    Rows of zeros and rows with a missing cell decide nothing, as long as they are fewer than half. One-hot codes and
-    other whole numbers are no embeddings, nor are rows that are mostly zeros, as TF-IDF makes them.
-    """
-    if x.ndim != 2 or len(x) == 0 or x.shape[1] < MIN_COLUMNS or x.dtype.kind != "f":
-        return False
-    some = np.asarray(x[:BLOCK_ROWS], np.float32)
-    if np.mean(some == 0) > 0.5 or (some == np.round(some)).all():
-        return False
-    lengths = np.zeros(0, np.float32)
-    for first in range(0, len(x), BLOCK_ROWS):
-        block = np.linalg.norm(np.asarray(x[first : first + BLOCK_ROWS], np.float32), axis=1)
-        lengths = np.concatenate([lengths, block[np.isfinite(block) & (block > 0)]])
-        if len(lengths) and np.ptp(lengths) > LENGTH_TOLERANCE * lengths.max():
-            return False
-    return 2 * len(lengths) > len(x)
-
-
 def of_length_one(x: np.ndarray) -> np.ndarray:
     """Rows [n, D] divided by their lengths, float32 [n, D]; a row of zeros stays."""
     x = np.asarray(x, np.float32)
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
 
 
-def average_rows(x: np.ndarray, seed: int) -> Neighbourhood:
+def average_rows(x: Rows, seed: int) -> Neighbourhood:
     """The neighbourhood of embeddings [n, D]; the seed chooses the rows that principal directions are found on."""
-    return neighbourhood(principal_directions(x, seed)(x))
+    return neighbourhood(principal_directions(x, seed)(x[np.arange(len(x))]))
 
 
-def principal_directions(x: np.ndarray, seed: int, n: int | None = None) -> Callable[[np.ndarray], np.ndarray]:
+def principal_directions(x: Rows, seed: int, n: int | None = None) -> Callable[[np.ndarray], np.ndarray]:
     """A reader from rows [m, D] to their coordinates in the principal directions of x, float32 [m, d] of length 1.
 
     There are n directions, or as many as are `above_noise`, from `MIN_DIRECTIONS` to `MAX_DIRECTIONS`.
@@ -125,9 +103,17 @@ def averages(coordinates: np.ndarray, neighbours: np.ndarray, n_rounds: int = N_
     return of_length_one(coordinates)
 
 
-def group(near: Neighbourhood, n_clusters: int, seed: int) -> np.ndarray:
+def partition(
+    coordinates: np.ndarray, n_clusters: int, seed: int, sample_weight: np.ndarray | None = None
+) -> np.ndarray:
+    """P [n, K] of rows [n, d] of length 1; weights [n] count in k-means."""
+    near = neighbourhood(coordinates)
+    return shares(group(near, n_clusters, seed, sample_weight), near.neighbours, n_clusters)
+
+
+def group(near: Neighbourhood, n_clusters: int, seed: int, sample_weight: np.ndarray | None = None) -> np.ndarray:
     """Groups int32 [n] by k-means of the averaged rows, the best of ten starts."""
-    return KMeans(n_clusters, n_init=10, random_state=seed).fit(near.averaged).labels_
+    return KMeans(n_clusters, n_init=10, random_state=seed).fit(near.averaged, sample_weight=sample_weight).labels_
 
 
 def shares(labels: np.ndarray, neighbours: np.ndarray, n_clusters: int) -> np.ndarray:

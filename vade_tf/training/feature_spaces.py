@@ -19,6 +19,7 @@ from vade_tf.model.counts import LogCounts
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, generator, subset
 from vade_tf.threads import one_thread
+from vade_tf.training import embeddings
 from vade_tf.training.settings import SAMPLE_ROWS
 
 Reader = Callable[[Rows], list[np.ndarray]]
@@ -141,6 +142,12 @@ def _difference(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
     return (rows[mine] - others[theirs]).mean(axis=0) if len(mine) else np.zeros(rows.shape[1])
 
 
+def embedding_directions(model: VaDE, x: Rows) -> Reader:
+    """Embeddings in their principal directions, of length 1, see `embeddings.principal_directions`."""
+    directions = embeddings.principal_directions(x, model.seed)
+    return lambda rows: [np.concatenate([directions(block) for block in pipeline.blocks(rows)])]
+
+
 def code(model: VaDE, x: Rows) -> Reader:
     """The mean code, and where a single layer makes it, the layer before in its principal directions.
 
@@ -196,4 +203,4 @@ def check_code(code: np.ndarray) -> np.ndarray:
     return code
 
 
-READERS = {"columns": columns, "directions": count_directions, "code": code}
+READERS = {"columns": columns, "directions": count_directions, "embeddings": embedding_directions, "code": code}

@@ -140,7 +140,7 @@ class Fitted:
     health: list[str]  # what is wrong with the result, a sentence each; of VaDE alone
     remedies: list[str]  # what was done about it during training, a sentence each
     choice: Choice | None = None  # why it has so many clusters, where it has chosen their number itself
-    kind: str = ""  # what the rows were taken for: "images", "counts", "texts", "table" or "rows"
+    kind: str = ""  # what the rows were taken for: one of `data.dataset.KINDS`
     start: str = ""  # the start of the mixture, in words
     schema: Schema | None = None  # of a DataFrame: `model.predict(schema.encode(frame)[0])` reads such rows
 

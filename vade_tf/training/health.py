@@ -99,7 +99,7 @@ def findings(found: Signals) -> list[str]:
         sentences.append("the responsibilities are nearly the same for every row; pretrain longer (pretrain_epochs)")
     if modes < len(used):
         shared = used[np.bincount(mode, minlength=modes)[mode] > 1]
-        sentences.append(f"components {_names(shared)} overlap; {_remedy(modes)}")
+        sentences.append(f"components {_names(shared)} overlap; pretrain longer (pretrain_epochs) or try another seed")
     if found.active_units < width / 2:
         sentences.append(f"the code uses {found.active_units} of its {width} dimensions; give a smaller latent_dim")
     return sentences

@@ -18,18 +18,24 @@ from sklearn.neighbors import NearestNeighbors
 
 from vade_tf.errors import InputError
 from vade_tf.seeding import generator
-from vade_tf.training import spectral
+from vade_tf.training import embeddings, spectral
 
 # 20 neighbours on starts of digits and MNIST's 5,000: expected calibration error 0.02 (10: 0.04, 50: 0.007 to 0.04)
 N_NEIGHBOURS = 20
 MAX_ROWS_SEARCHED = 20_000  # for neighbours, and a block of rows: more change P by chance alone
 RIDGE = 1e-2  # added to variances of standardised columns; 0.001 to 0.3 give 17 tables the same ARI within 0.02
-SPACE_OF_KIND = {"table": "columns", "counts": "directions"}  # of all other rows: "code"
-METHOD_OF_SPACE = {"columns": "tied", "directions": "kmeans", "code": "spectral"}
-SPACES = {"columns": "the standardised columns", "directions": "principal directions of log counts", "code": "the code"}
+SPACE_OF_KIND = {"table": "columns", "counts": "directions", "embeddings": "embeddings"}  # of all other rows: "code"
+METHOD_OF_SPACE = {"columns": "tied", "directions": "kmeans", "embeddings": "averaged", "code": "spectral"}
+SPACES = {
+    "columns": "the standardised columns",
+    "directions": "principal directions of log counts",
+    "embeddings": "principal directions",
+    "code": "the code",
+}
 METHODS = {
     "tied": "posterior of a Gaussian mixture with one covariance",
     "kmeans": "k-means",
+    "averaged": "k-means of rows averaged over their nearest rows",
     "spectral": "landmark spectral clustering",
     "gmm": "posterior of a diagonal Gaussian mixture",
 }
@@ -111,6 +117,8 @@ def partition(
     if method == "kmeans":
         groups = KMeans(n_clusters, n_init=10, random_state=seed).fit(spaces[0], sample_weight=sample_weight).labels_
         return neighbour_shares(spaces[:1], groups, n_clusters, seed)
+    if method == "averaged":
+        return embeddings.partition(spaces[0], n_clusters, seed, sample_weight)
     if method == "spectral":
         groups = spectral.spectral_groups(spaces, n_clusters, seed, advance, more())
         return neighbour_shares(spaces, groups, n_clusters, seed)

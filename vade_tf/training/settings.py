@@ -104,7 +104,7 @@ class Settings:
     )
     kind: str = expert(
         AUTO,
-        "what rows are taken for: images, texts, counts, table or rows; auto: what their values say",
+        "what rows are taken for: images, texts, embeddings, counts, table or rows; auto: what their values say",
         choices=(AUTO, *KINDS),
     )
     likelihood: str | Any = option(  # noqa: RUF009  as all others
