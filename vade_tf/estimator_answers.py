@@ -17,6 +17,7 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.observations import build
 from vade_tf.data.rows import Rows, SparseRows
 from vade_tf.data.schema import Schema, as_frame, filled, in_polars, is_polars, named
+from vade_tf.data.vectors import unpacked
 from vade_tf.errors import InputError, check_form, warn_units, whole_number
 from vade_tf.machine import rows_together
 from vade_tf.model import units
@@ -190,7 +191,7 @@ class Answers(TransformerMixin):
         """A table of another library as a DataFrame, and the numbers of an AnnData; all else as it is."""
         if fitting:
             self._polars = is_polars(X)
-        X = as_frame(X)
+        X = unpacked(as_frame(X), "X")
         if fitting:
             self.genes_, self._counted, self._columns = None, None, None
             if is_annotated(X):

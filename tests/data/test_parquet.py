@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from vade_tf.data import parquet
-from vade_tf.data.parquet import ParquetTable
+from vade_tf.data.parquet import NESTED, ParquetTable
 from vade_tf.errors import InputError
 
 
@@ -51,7 +51,7 @@ def test_an_index_of_pandas_and_lists_are_no_columns_unless_asked_for(tmp_path, 
     table.to_parquet(tmp_path / "t.parquet")
     found, called = ParquetTable(tmp_path / "t.parquet"), name or "__index_level_0__"
     assert found.columns == ["a"]
-    assert found.dropped == {called: "an index of pandas", "b": "it holds lists or records"}
+    assert found.dropped == {called: "an index of pandas", "b": NESTED}
     assert ParquetTable(tmp_path / "t.parquet", [called])[:][called].tolist() == ["x", "y"]
 
 

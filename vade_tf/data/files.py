@@ -85,6 +85,7 @@ def _check_used(path: str, ending: str, options: FileOptions) -> None:
     """Raises InputError where an option is not for a file of this ending."""
     of_tables = ending in (*tables.TEXTS, ".parquet")
     unused: list[str] = [] if of_tables else ["columns", "drop", "id", "text", "transform"]
+    unused += [] if ending == ".parquet" else ["column"]
     if options.text == LINES and ending.startswith(".txt"):
         unused += ["columns", "drop", "id"]
     unused += ["image_shape"] if ending == cells.ENDING else ["layer", "genes", "batch"]

@@ -11,6 +11,7 @@ import scipy.sparse
 
 from vade_tf.data.dataset import KINDS, MAX_ROWS_READ, Coded, Dataset, Observations
 from vade_tf.data.rows import FileRows, Rows, SparseRows, is_file
+from vade_tf.data.vectors import unpacked
 from vade_tf.errors import InputError, whole_number
 from vade_tf.finite import finite_range
 from vade_tf.machine import spans
@@ -86,6 +87,11 @@ def observe(
         raise InputError("kind", f"{AUTO} or one of {', '.join(KINDS)}", repr(kind))
     if image_shape and kind not in (AUTO, "images", "counts"):
         raise InputError("image_shape", f"none beside kind {kind}", repr(image_shape), "leave one of them out")
+    if _is_frame(x):
+        from vade_tf.data.schema import as_frame
+
+        x = as_frame(x)
+    x = unpacked(x, argument)
     if schema is None and _is_frame(x) and not image_shape and kind in (AUTO, "table", "counts"):
         from vade_tf.data.schema import coded_frame  # pandas takes a while to load, and arrays do without
 

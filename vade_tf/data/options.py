@@ -31,6 +31,7 @@ class FileOptions:
         kind: what the rows are taken for, see `observations.observe`.
         columns, drop: of a table: the columns that are used, and those that are left out, with commas between them.
         id: column of a table that names its rows.
+        column: column of a .parquet file whose cells are vectors, to cluster by these.
         text: column of texts to cluster by their words; "lines": each line of a .txt file is one.
         transform: of a table: "power" or None, see `schema.Schema.infer`.
         layer, genes, batch: of an .h5ad: where the counts stand, how many genes are kept, the column of experiments.
@@ -44,6 +45,7 @@ class FileOptions:
     columns: str | None = None
     drop: str | None = None
     id: str | None = None
+    column: str | None = None
     text: str | None = None
     transform: str | None = None
     layer: str | None = None

@@ -12,6 +12,7 @@ from vade_tf.machine import memory
 
 BYTES_A_CELL = 48  # while a table is read and coded, at most: it was measured
 MAX_ROWS_SAMPLED = 100_000  # that say what the columns of a large table are
+NESTED = "it holds lists or records; --column clusters by the vectors of one"
 
 
 class ParquetTable:
@@ -32,7 +33,7 @@ class ParquetTable:
         nested = [field.name for field in self.schema if pyarrow.types.is_nested(field.type)]
         noted = (self.schema.pandas_metadata or {}).get("index_columns", ())
         index = [name for name in noted if isinstance(name, str)]
-        reasons = dict.fromkeys(index, "an index of pandas") | dict.fromkeys(nested, "it holds lists or records")
+        reasons = dict.fromkeys(index, "an index of pandas") | dict.fromkeys(nested, NESTED)
         self.dropped = {name: reason for name, reason in reasons.items() if name not in also}
         wanted = [name for name in self.schema.names if name not in self.dropped] if columns is None else columns
         self.columns = [name for name in self.schema.names if name in wanted]

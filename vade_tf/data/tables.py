@@ -21,6 +21,7 @@ from vade_tf.data.options import Dialect, FileOptions
 from vade_tf.data.rows import FileRows, TableRows, stays_in_file
 from vade_tf.data.schema import Schema
 from vade_tf.data.texts import load_texts
+from vade_tf.data.vectors import rows_of
 from vade_tf.errors import InputError
 
 PLAIN_ENDINGS = (".csv", ".tsv", ".txt", ".data", ".dat")  # the last two as UCI has them
@@ -40,6 +41,8 @@ def load(file: Path, options: FileOptions, schema: Coded | None, in_file: bool, 
     Raises:
         InputError: the table does not hold what is asked for, or its cells cannot be coded as `schema` says.
     """
+    if options.column is not None:
+        return _of_vectors(file, options, about)
     columns, drop = names_in(options.columns, "columns"), names_in(options.drop, "drop")
     others = {argument: getattr(options, argument) for argument in ("labels", "id", "text")}
     coded = [str(column.name) for column in schema.columns] if isinstance(schema, Schema) else []
@@ -78,6 +81,19 @@ def load(file: Path, options: FileOptions, schema: Coded | None, in_file: bool, 
         notes += unseen
     how: dict = {"kind": options.kind, "image_shape": options.image_shape, "schema": schema}
     return build(features, y, notice="\n".join(notes), ids=ids, **how, **about)
+
+
+def _of_vectors(file: Path, options: FileOptions, about: About) -> Dataset:
+    """The vectors that are the cells of one column of a .parquet file."""
+    for argument in ("columns", "drop", "text", "transform"):
+        if getattr(options, argument) is not None:
+            raise InputError(argument, "none beside column", repr(getattr(options, argument)), "leave one of them out")
+    names = {"column": options.column, "labels": options.labels, "id": options.id}
+    wanted = {argument: name for argument, name in names.items() if name is not None}
+    table = parquet_table(file, list(wanted.values()))[:]
+    check_columns(table, {argument: [name] for argument, name in wanted.items()}, file)
+    y, ids = (_complete(table[wanted[key]], key, file) if key in wanted else None for key in ("labels", "id"))
+    return build(rows_of(table[options.column], "column"), y, kind=options.kind, ids=ids, **about)
 
 
 def _seen(x: pandas.DataFrame, options: FileOptions) -> Schema:

@@ -54,6 +54,7 @@ class TrainConfig(Settings):
     columns: str | None = of_file("columns of a table to use, as in age,height (all)")
     drop: str | None = of_file("columns of a table to leave out")
     id: str | None = of_file("column of a table that names the rows")
+    column: str | None = of_file("column of a .parquet whose cells are vectors, such as embeddings")
     text: str | None = of_file("column of texts to cluster by their words; lines: each line of a .txt is one")
     transform: str | None = of_file(
         "power brings the numbers of a table nearer to a normal distribution", choices=("power",), expert=True

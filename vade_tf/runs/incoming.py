@@ -69,7 +69,11 @@ def opened(
     file, kind = locate(data)
     if kind == ".npy" and labels is None and id is None:
         found = _of_array(schema, file, run.data.get("image_shape"))
-    elif kind in (*tables.TEXTS, ".parquet") and (schema is None or isinstance(schema, Schema)):
+    elif (
+        run.config.column is None
+        and kind in (*tables.TEXTS, ".parquet")
+        and (schema is None or isinstance(schema, Schema))
+    ):
         found = _of_table(run, schema, file, kind, labels, id, whole)
     else:
         dataset = load_new(run, data, labels, id)
@@ -136,5 +140,6 @@ def load_new(run: Run, data: str, labels: str | None, id: str | None = None) -> 
             id = usual
     shape = run.data["image_shape"]
     image_shape = None if shape is None else tuple(shape)
-    options = FileOptions(labels, run.data["kind"], id=id, image_shape=image_shape, dialect=dialect)
+    column = run.config.column if Path(data).suffix.lower() == ".parquet" else None
+    options = FileOptions(labels, run.data["kind"], column=column, id=id, image_shape=image_shape, dialect=dialect)
     return load_file(data, options, schema=run.schema, trained_shape=shape)

@@ -94,20 +94,17 @@ def findings(found: Signals) -> list[str]:
     if found.rate_z < MIN_RATE:
         sentences.append(f"{CLUSTER_ALONE} (rate_z {found.rate_z:.2f} nats): samples of a cluster are nearly alike")
     if len(used) < k:
-        sentences.append(f"components {_names(np.flatnonzero(~found.used))} hold almost no rows; {_remedy(len(used))}")
+        remedy = f"use clusters={len(used)} if so few are enough, else pretrain longer (pretrain_epochs)"
+        sentences.append(f"components {_names(np.flatnonzero(~found.used))} hold almost no rows; {remedy}")
     if len(used) > 1 and found.entropy >= 0.9 * max_entropy:
         sentences.append("the responsibilities are nearly the same for every row; pretrain longer (pretrain_epochs)")
     if modes < len(used):
         shared = used[np.bincount(mode, minlength=modes)[mode] > 1]
-        sentences.append(f"components {_names(shared)} overlap; pretrain longer (pretrain_epochs) or try another seed")
+        advice = "if their rows are alike they may be one group, else pretrain longer (pretrain_epochs)"
+        sentences.append(f"components {_names(shared)} overlap; {advice}")
     if found.active_units < width / 2:
         sentences.append(f"the code uses {found.active_units} of its {width} dimensions; give a smaller latent_dim")
     return sentences
-
-
-def _remedy(k: int) -> str:
-    """What to do where only k groups can be told apart."""
-    return f"use clusters={k} if so few are enough, else pretrain longer (pretrain_epochs) or try another seed"
 
 
 def _names(components: np.ndarray) -> str:
