@@ -117,5 +117,6 @@ def test_a_column_of_vectors_of_a_file_is_clustered_and_predicted(rows, tmp_path
     trained, new = pandas.read_csv(run / "assignments.csv"), pandas.read_csv(found)
     assert new["id"].tolist() == vectors(rows[0])["id"].tolist()
     np.testing.assert_array_equal(new["cluster"], trained["cluster"])
-    assert main(["train", "--data", str(file), "--column", "vector", "--clusters", "3", "--out", str(found)]) == 2
+    other = str(tmp_path / "other")
+    assert main(["train", "--data", str(file), "--column", "vector", "--clusters", "3", "--out", other]) == 2
     assert "'vector'" in capsys.readouterr().err

@@ -11,7 +11,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # t
 
 KERAS_CLASSES = (  # that a .keras file may name
     "Centres", "Clustering", "Directions", "Filled", "FullGaussians", "FusedAdam", "GMVAE", "GaussianMixturePrior",
-    "LogCounts", "BatchEffects", "Reconstruction", "Roots", "StudentT", "VaDE",
+    "LogCounts", "BatchEffects", "Reconstruction", "Roots", "StudentT", "UnitLength", "VaDE",
 )  # fmt: skip
 
 

@@ -129,7 +129,7 @@ class Settings:
         choices=("cosine", "step", "constant"),
     )
     augment: str = option(
-        None, "what the encoder reads of images: digits (turned, zoomed, shifted) or none", choices=("digits", "none")
+        None, "augmentation of images: digits (turn, zoom, shift) or none", choices=("digits", "none")
     )
     init: str = expert(
         None, "start; auto: by the kind of the rows; gmm, kmeans, spectral: of the code", choices=METHODS
