@@ -89,8 +89,8 @@ def averaged(data: Set, seed: int, options) -> Found:
     from vade_tf.training import embeddings
 
     def probabilities() -> np.ndarray:
-        near = embeddings.average_rows(data.x, seed)
-        return embeddings.shares(embeddings.group(near, data.clusters, seed), near.neighbours, data.clusters)
+        coordinates = embeddings.principal_directions(data.x, seed)(data.x)
+        return embeddings.partition(coordinates, data.clusters, seed)
 
     return timed("averaged", probabilities)
 

@@ -61,17 +61,14 @@ def test_neighbours_averages_and_shares_are_those_of_their_definitions(rng):
 def test_groups_in_strong_noise_are_found_nearly_as_well_as_by_k_means(draw):
     """Where k-means is right, its rows' nearest rows are mostly of other groups: directions of noise are left out."""
     x, y = noisy(3000, 384, 12, 5.0, draw)
-    near = embeddings.average_rows(x, 0)
-    found = embeddings.group(near, 12, 0)
+    P = embeddings.partition(embeddings.principal_directions(x, 0)(x), 12, 0)
     best = adjusted_rand_score(y, KMeans(12, n_init=10, random_state=0).fit_predict(x.astype(np.float32)))
-    assert adjusted_rand_score(y, found) > max(0.85, best - 0.05)
-    P = embeddings.shares(found, near.neighbours, 12)
-    assert adjusted_rand_score(y, P.argmax(axis=1)) > 0.85
+    assert adjusted_rand_score(y, P.argmax(axis=1)) > max(0.85, best - 0.05)
 
 
 def test_a_start_is_the_same_each_time_and_few_rows_have_few_neighbours():
     x = noisy(12, 20, 3, 0.3)[0]
-    near, again = embeddings.average_rows(x, 0), embeddings.average_rows(x, 0)
+    near, again = (embeddings.neighbourhood(embeddings.principal_directions(x, 0)(x)) for _ in range(2))
     for one, other in zip(near, again, strict=True):
         np.testing.assert_array_equal(one, other)
     assert near.neighbours.shape == (12, 11)

@@ -44,11 +44,6 @@ def of_length_one(x: np.ndarray) -> np.ndarray:
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
 
 
-def average_rows(x: Rows, seed: int) -> Neighbourhood:
-    """The neighbourhood of embeddings [n, D]; the seed chooses the rows that principal directions are found on."""
-    return neighbourhood(principal_directions(x, seed)(x[np.arange(len(x))]))
-
-
 def principal_directions(x: Rows, seed: int, n: int | None = None) -> Callable[[np.ndarray], np.ndarray]:
     """A reader from rows [m, D] to their coordinates in the principal directions of x, float32 [m, d] of length 1.
 
@@ -114,14 +109,15 @@ def partition(
     neighbours of the first space, since in the second rows seem surer of their group than they are.
     """
     near = neighbourhood(coordinates)
-    first = group(near, n_clusters, seed, sample_weight)
-    groups = group(neighbourhood(discriminants(coordinates, first)), n_clusters, seed, sample_weight)
+    first = group(near.averaged, n_clusters, seed, sample_weight)
+    again = neighbourhood(discriminants(coordinates, first))
+    groups = group(again.averaged, n_clusters, seed, sample_weight)
     return shares(groups, near.neighbours, n_clusters)
 
 
-def group(near: Neighbourhood, n_clusters: int, seed: int, sample_weight: np.ndarray | None = None) -> np.ndarray:
-    """Groups int32 [n] by k-means of the averaged rows, the best of ten starts."""
-    return KMeans(n_clusters, n_init=10, random_state=seed).fit(near.averaged, sample_weight=sample_weight).labels_
+def group(averaged: np.ndarray, n_clusters: int, seed: int, sample_weight: np.ndarray | None = None) -> np.ndarray:
+    """Groups int32 [n] by k-means of averaged rows [n, d], the best of ten starts."""
+    return KMeans(n_clusters, n_init=10, random_state=seed).fit(averaged, sample_weight=sample_weight).labels_
 
 
 def discriminants(coordinates: np.ndarray, groups: np.ndarray) -> np.ndarray:
