@@ -120,3 +120,52 @@ def test_a_column_of_vectors_of_a_file_is_clustered_and_predicted(rows, tmp_path
     other = str(tmp_path / "other")
     assert main(["train", "--data", str(file), "--column", "vector", "--clusters", "3", "--out", other]) == 2
     assert "'vector'" in capsys.readouterr().err
+
+
+TOPICS = [
+    ["trains run late", "the late bus"],
+    ["soup with rice", "rice and beans"],
+    ["goal of the match", "one match lost"],
+]
+
+
+def titles(y: np.ndarray) -> list[str]:
+    return [TOPICS[c][i // 3 % 2] for i, c in enumerate(y)]
+
+
+def test_clusters_are_called_by_the_words_of_their_rows(rows, fitted):
+    """Which the fit does not read."""
+    x, y = rows
+    model = VaDEClusterer(**SHORT).fit(x, texts=titles(y))
+    np.testing.assert_array_equal(model.predict_proba(x), fitted.predict_proba(x))
+    for topic, word in enumerate(("late", "rice", "match")):
+        assert word in model.cluster_names_[np.bincount(model.labels_[y == topic]).argmax()]
+    assert set(fitted.cluster_names_) == {""}
+
+
+@pytest.mark.parametrize("texts", [["late"] * 119, ["late"] * 120], ids=["too few", "no word tells them apart"])
+def test_texts_that_cannot_name_clusters_are_refused_before_the_fit(texts, rows):
+    with pytest.raises(InputError) as error:
+        VaDEClusterer(**SHORT).fit(rows[0], texts=texts)
+    assert error.value.argument == "texts"
+
+
+def test_the_texts_of_a_file_name_clusters_in_its_answers_and_its_report(rows, tmp_path):
+    """Lines of a .txt beside an array, or a column beside that of the vectors."""
+    x, y = rows
+    vectors(x).assign(title=titles(y)).to_parquet(tmp_path / "titles.parquet")
+    np.save(tmp_path / "titles.npy", x)
+    (tmp_path / "titles.txt").write_text("\n".join(titles(y)))
+    short = ["--clusters", "3", "--pretrain-epochs", "2", "--epochs", "2"]
+    for file, texts in (
+        ("titles.parquet", ["title", "--column", "embedding"]),
+        ("titles.npy", [tmp_path / "titles.txt"]),
+    ):
+        run = tmp_path / file.replace(".", "-")
+        flags = ["--data", tmp_path / file, "--texts", *texts, *short, "--out", run]
+        assert main(["train", *map(str, flags)]) == 0
+        names = pandas.read_csv(run / "assignments.csv")["name"].unique()
+        assert all(any(word in name for name in names) for word in ("late", "rice", "match"))
+        assert main(["evaluate", str(run)]) == 0
+        page = (run / "report.html").read_text()
+        assert all(topic[0] in page or topic[1] in page for topic in TOPICS)

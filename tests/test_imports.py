@@ -19,7 +19,7 @@ MAY_READ = {  # the highest room first; all may read the ground
     "cli": ("report", "runs", "serving", "systems", *LEARNING, "metrics"),
     "plot": ("report", "estimator", "contrast", *LEARNING),
     "report": ("runs", "systems", *LEARNING, "contrast", "metrics"),
-    "runs": ("serving", "systems", *LEARNING, "metrics"),
+    "runs": ("serving", "systems", "contrast", *LEARNING, "metrics"),
     "serving": ("model", "data"),
     "estimator": ("systems", "contrast", *LEARNING),
     "contrast": ("model", "data"),

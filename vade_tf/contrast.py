@@ -19,7 +19,7 @@ from vade_tf.data.columns import Column
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.rows import SparseRows
 from vade_tf.data.schema import Schema
-from vade_tf.data.texts import Texts
+from vade_tf.data.texts import Texts, in_words
 from vade_tf.model.vade import VaDE
 
 KINDS = {"number": "number", "date": "date", "ordered": "rank"}  # of a column -> of its mean; else a share
@@ -108,9 +108,11 @@ def plain_value(value) -> float | str | None:
 def compared(model, dataset: Dataset, groups: np.ndarray, n_clusters: int) -> Contrast:
     """The standardised difference of each feature in each cluster; `expression` of counts, by the decoder of a VaDE.
 
-    `groups` are the cluster of each row, int [n].
+    `groups` are the cluster of each row, int [n]. Rows that have a text are compared in its words.
     """
-    if isinstance(model, VaDE) and model.likelihood.reads_counts:
+    if dataset.texts is not None:
+        dataset = in_words(dataset)
+    elif isinstance(model, VaDE) and model.likelihood.reads_counts:
         return expression(model, dataset, groups, n_clusters)
     x, words = dataset.x, dataset.words is not None or isinstance(dataset.schema, Texts)
     if isinstance(x, SparseRows):

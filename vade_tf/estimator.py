@@ -23,6 +23,7 @@ from vade_tf.data.observations import observe
 from vade_tf.data.pipeline import training_batches
 from vade_tf.data.rows import Rows
 from vade_tf.data.schema import Schema
+from vade_tf.data.texts import texts_beside
 from vade_tf.errors import InputError, outlier_share
 from vade_tf.estimator_answers import Answers
 from vade_tf.model.networks import FusedAdam
@@ -101,7 +102,7 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
         n_clusters_, choice_: the number of clusters K; where it was chosen, why (`training.n_clusters.Choice`).
         kind_, start_: what the rows were taken for (a value of `kind`), and the start.
         labels_: cluster of each row of X, int [n].
-        cluster_names_: the words, or the counted features, that set each cluster apart; "" where there are none, [K].
+        cluster_names_: the words of texts, or the counted features, that set each cluster apart, [K]; else "".
         outlier_score_, typicality_: with `contamination`: share of the rows that are denser, and 1 less it, [n];
             `limits_`: log density of each cluster below which a row is an outlier, nats [K].
         weights_, means_, covariances_: pi [K]; mean and variances of each component in the code, [K, latent].
@@ -152,7 +153,7 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
     verbose: int = 0
 
     @with_callbacks
-    def fit(self, X, y=None, hints=None, sample_weight=None) -> Self:
+    def fit(self, X, y=None, hints=None, sample_weight=None, texts=None) -> Self:
         """Find the clusters of rows.
 
         Args:
@@ -163,6 +164,7 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
             hints: as the parameter of the same name, in its place.
             sample_weight: how much each row counts in the bound and in the start, numbers from 0 up, [n]; default: all
                 alike. What is spectral in a start takes all rows alike.
+            texts: what each row is about, [n]: `cluster_names_` are their words. Not read in training; default none.
 
         Raises:
             ValueError: rows or parameters that cannot be used; it names the argument.
@@ -179,6 +181,8 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
             data = observe(rows, kind, image_shape, argument="X", transform=self.column_transform)
             if self._words is not None and len(self._words) != data.x.shape[1]:
                 raise InputError("feature_names", f"{data.x.shape[1]:,} words", f"{len(self._words):,}")
+            if texts is not None:
+                texts = texts_beside(texts, len(data.x))
             if self.batch is not None:
                 data = replace(data, batch_index=batch_index_of(X, self.batch))
             if self._genes is not None:
@@ -205,7 +209,7 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
         self.health_ = [translated(each) for each in fitted.health]
         self._read_mixture()
         self.labels_ = self._fitted_groups(data.x)
-        self.cluster_names_ = self._names(data)
+        self.cluster_names_ = self._names(data, texts)
         for task in tasks:
             task.finish()
         for each in self.health_:
@@ -287,11 +291,12 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
         self.weights_, self.means_, self.covariances_ = np.exp(log_pi), mu, np.exp(log_sigma2)
         self._n_features_out = mu.shape[1]
 
-    def _names(self, data: Observations) -> list[str]:
-        """What the clusters of texts and of counts are called."""
-        if self._words is None and self.kind_ != "counts":
+    def _names(self, data: Observations, texts: np.ndarray | None) -> list[str]:
+        """What the clusters of texts, of counts, and of rows with a text are called."""
+        if texts is None and self._words is None and self.kind_ != "counts":
             return [""] * self.n_clusters_
-        rows = Dataset(**{each.name: getattr(data, each.name) for each in fields(Observations)}, words=self._words)
+        known = {each.name: getattr(data, each.name) for each in fields(Observations)}
+        rows = Dataset(**known, words=self._words, texts=texts)
         apart = compared(self.model_, rows, model_groups(self.model_, data.x), self.n_clusters_)
         return [apart.name(c) for c in range(self.n_clusters_)]
 

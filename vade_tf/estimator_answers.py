@@ -17,6 +17,7 @@ from vade_tf.data.dataset import Dataset
 from vade_tf.data.observations import build
 from vade_tf.data.rows import Rows, SparseRows
 from vade_tf.data.schema import Schema, as_frame, filled, in_polars, is_polars, named
+from vade_tf.data.texts import texts_beside
 from vade_tf.data.vectors import unpacked
 from vade_tf.errors import InputError, check_form, warn_units, whole_number
 from vade_tf.machine import rows_together
@@ -228,10 +229,11 @@ class Answers(TransformerMixin):
         warn_units(notes, 5)
         return x
 
-    def _dataset(self, X, y=None) -> Dataset:
+    def _dataset(self, X, y=None, texts=None) -> Dataset:
         """Rows as a report reads them: coded as those that were fitted; y: labels [n] for scoring."""
         how: dict = {"kind": self.kind_, "image_shape": self._image_shape, "schema": self._genes or self.schema_}
-        return replace(build(self._known(X), y, "rows", "memory", **how), words=self._words)
+        dataset = build(self._known(X), y, "rows", "memory", **how)
+        return replace(dataset, words=self._words, texts=None if texts is None else texts_beside(texts, len(dataset.x)))
 
     @property
     def _genes(self) -> Genes | None:

@@ -89,7 +89,7 @@ def choice(model: VaDEClusterer, ax: Axes | None = None) -> Axes:
     return figures.strength(model.choice_.tried, model.choice_.strength, model.choice_.n_clusters, _axes(ax, 3.2))
 
 
-def write_report(model: VaDEClusterer, X, path: str | Path, y=None) -> Path:
+def write_report(model: VaDEClusterer, X, path: str | Path, y=None, texts=None) -> Path:
     """Write the page that `vade-tf evaluate` makes of a run: a card for each cluster, scores and figures.
 
     Args:
@@ -97,11 +97,12 @@ def write_report(model: VaDEClusterer, X, path: str | Path, y=None) -> Path:
         X: rows [n, D], as `predict` takes them.
         path: of the .html file, which is replaced if it is there.
         y: labels, [n], for scores alone; default none.
+        texts: what each row is about, [n], to name clusters and show rows by; default none.
 
     Returns:
         The path.
     """
-    path, dataset, vade = Path(path), model._dataset(X, y), model.model_
+    path, dataset, vade = Path(path), model._dataset(X, y, texts), model.model_
     found = evaluation.findings(vade, dataset.x)
     phases = pandas.DataFrame(model.history_, columns=["phase", "epoch", "seconds"]).groupby("phase", sort=False)
     training = {

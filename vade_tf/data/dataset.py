@@ -161,6 +161,7 @@ class Dataset(Observations):
     notice: str = ""  # what a user has to know about the source, and how its columns were taken
     ids: np.ndarray | None = None  # what each row is called, text [n]; None: by its number
     words: tuple[str, ...] | None = None  # of rows that are texts, the word that each feature weighs, [D]
+    texts: np.ndarray | None = None  # what each row is about, [n]: names clusters, and is not read in training
 
     def observations(self) -> Observations:
         """The same rows without labels, name and source: what a fit is given."""
@@ -177,8 +178,8 @@ class Dataset(Observations):
         return {"source": self.source, "rows": len(self.x), "features": self.x.shape[1], "crc32": checksum}
 
     def part(self, rows: np.ndarray) -> Self:
-        y, ids = (None if each is None else each[rows] for each in (self.y, self.ids))
-        return replace(super().part(rows), y=y, ids=ids)
+        y, ids, texts = (None if each is None else each[rows] for each in (self.y, self.ids, self.texts))
+        return replace(super().part(rows), y=y, ids=ids, texts=texts)
 
 
 def blocks(x: Rows) -> Iterator[np.ndarray]:

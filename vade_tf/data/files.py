@@ -19,7 +19,7 @@ from vade_tf.data.observations import About, build, check_shape
 from vade_tf.data.options import FileOptions
 from vade_tf.data.rows import FileRows, archive_arrays, as_read, plain_array, stays_in_file
 from vade_tf.data.schema import Schema
-from vade_tf.data.texts import LINES, Texts, load_texts, read_lines
+from vade_tf.data.texts import LINES, Texts, load_texts, read_lines, texts_beside
 from vade_tf.errors import InputError, check_form
 
 FOLDERS = "folders"  # --labels of images that lie in a folder of their label each
@@ -179,6 +179,21 @@ def _choose_arrays(file: Path, names: list[str], labels: str | None) -> tuple[st
     if labels is not None and labels not in names:
         raise InputError("labels", f"one of the arrays {reprlib.repr(names)} of {file}", repr(labels))
     return rows, labels or next((name for name in LABELS if name in names and name != rows), None)
+
+
+def with_texts(rows: Dataset, texts: str) -> Dataset:
+    """Rows of a file with the text of each: the lines of a .txt file, or a column of the .parquet that they are of."""
+    file = Path(rows.source)
+    if texts.lower().endswith((".txt", ".txt.gz")):
+        found = read_lines(Path(texts))
+    elif tables.ending(file) == ".parquet":
+        columns = tables.parquet_table(file).columns
+        if texts not in columns:
+            raise InputError("texts", f"one of the columns {reprlib.repr(columns)} of {file}", repr(texts))
+        found = tables.parquet_table(file, [texts])[:][texts]
+    else:
+        raise InputError("texts", "a .txt file with a line for each row, or a column of a .parquet", repr(texts))
+    return replace(rows, texts=texts_beside(found, len(rows.x)))
 
 
 def schema_in(file: Path) -> Coded:

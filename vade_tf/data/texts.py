@@ -2,7 +2,7 @@
 
 import gzip
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,6 +12,7 @@ import scipy.sparse
 
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.observations import About, build
+from vade_tf.data.rows import SparseRows
 from vade_tf.errors import InputError
 
 LINES = "lines"  # --text of a .txt file of one text a line
@@ -31,7 +32,7 @@ class Texts:
     idf: tuple[float, ...]
 
     @classmethod
-    def infer(cls, texts: Iterable[str], column: str = "") -> "Texts":
+    def infer(cls, texts: Iterable[str], column: str = "", argument: str = "text") -> "Texts":
         """The vocabulary of texts: the 2,000 most frequent words of at least 2 texts and at most half of them.
 
         Raises:
@@ -41,7 +42,7 @@ class Texts:
             vectorizer = _vectorizer(min_df=MIN_TEXTS, max_df=MAX_SHARE, max_features=MAX_WORDS).fit(texts)
         except ValueError as error:  # scikit-learn's names settings that nobody has here
             expected = f"texts that share words, which {MIN_TEXTS} to {MAX_SHARE:.0%} of them have"
-            raise InputError("text", expected, "none", "separate words by spaces") from error
+            raise InputError(argument, expected, "none", "separate words by spaces") from error
         return cls(column, tuple(vectorizer.get_feature_names_out().tolist()), tuple(vectorizer.idf_.tolist()))
 
     @property
@@ -91,6 +92,26 @@ def read_lines(file: Path) -> pandas.Series:
     text = (gzip.decompress(content) if file.suffix.lower() == ".gz" else content).decode("utf-8-sig")
     lines = text.rstrip().split("\n") if text.strip() else []
     return pandas.Series([line.rstrip("\r") for line in lines], dtype=object)
+
+
+def texts_beside(texts: Iterable, n: int) -> np.ndarray:
+    """The text of each of n rows, any cells, as texts [n], "" where one is missing; they name the clusters.
+
+    Raises:
+        InputError: there are more or fewer of them, or they share no words.
+    """
+    found = texts_of(pandas.Series(list(texts), dtype=object))
+    if len(found) != n:
+        raise InputError("texts", f"one for each of the {n:,} rows", f"{len(found):,}")
+    Texts.infer(found, argument="texts")
+    return found.to_numpy(object)
+
+
+def in_words(dataset: Dataset) -> Dataset:
+    """The same rows with the words of their texts as features."""
+    assert dataset.texts is not None
+    found = Texts.infer(dataset.texts)
+    return replace(dataset, x=SparseRows(found.encode(dataset.texts)), schema=None, words=found.words)
 
 
 def texts_of(column: pandas.Series) -> pandas.Series:

@@ -15,6 +15,7 @@ from vade_tf.training.posterior import Assignments
 
 MAX_ROWS = 5  # typical rows of a card, and doubtful ones
 MAX_VALUES = 6  # of such a row
+MAX_LETTERS = 200  # of its text
 
 
 def cards(
@@ -26,7 +27,7 @@ def cards(
     """
     pi = np.exp(model.prior.parameters[0].numpy()) if isinstance(model, VaDE) else None
     n_clusters, groups, confidence = found.log_gamma.shape[1], found.groups, found.confidence
-    apart = None if dataset.image_shape is not None else compared(model, dataset, groups, n_clusters)
+    apart = None if dataset.image_shape and dataset.texts is None else compared(model, dataset, groups, n_clusters)
     distance, log_odds = distances(model, found), found.log_odds
     numbers = range(len(groups)) if numbers is None else numbers
     table = []
@@ -70,12 +71,14 @@ def distances(model: keras.Model, found: Assignments) -> np.ndarray:
 
 
 def _row(dataset: Dataset, found: Assignments, i: int, number: int, apart: Contrast | None, leading: np.ndarray):
-    """A row of a card: its second choice, and its values of the cluster's features, of a text its heaviest words."""
+    """A row of a card: its second choice, and its text, its heaviest words, or its values of the cluster's features."""
     log_gamma = found.log_gamma[i]
     second = np.argsort(-log_gamma, kind="stable")[1:2]
     other = [{"cluster": int(c), "confidence": plain_value(np.exp(log_gamma[c]))} for c in second]
     values: dict = {}
-    if apart is not None:
+    if dataset.texts is not None:
+        values = {"text": str(dataset.texts[i])[:MAX_LETTERS]}
+    elif apart is not None:
         x = dataset.x[i : i + 1][0]
         if "word" in apart.kinds:
             shown = np.argsort(-x, kind="stable")[:MAX_VALUES]

@@ -55,6 +55,7 @@ class TrainConfig(Settings):
     drop: str | None = of_file("columns of a table to leave out")
     id: str | None = of_file("column of a table that names the rows")
     column: str | None = of_file("column of a .parquet whose cells are vectors, such as embeddings")
+    texts: str | None = of_file("text of each row, to name clusters: a .txt, or a column of a .parquet")
     text: str | None = of_file("column of texts to cluster by their words; lines: each line of a .txt is one")
     transform: str | None = of_file(
         "power brings the numbers of a table nearer to a normal distribution", choices=("power",), expert=True
@@ -89,7 +90,7 @@ class TrainConfig(Settings):
         None,
         "share of the rows, those of the lowest density, whose cluster is -1 in assignments.csv and predict (none)",
     )
-    model: str = option("vade", f"system to train: vade, or {', '.join(SYSTEMS)}", choices=MODELS)
+    model: str = option("vade", f"system: vade, {', '.join(SYSTEMS)}", choices=MODELS)
     pretrained: str | None = expert(
         None, "run folder whose autoencoder to start from, instead of pretraining one", path=True
     )

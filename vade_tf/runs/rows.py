@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vade_tf.data.dataset import Dataset
-from vade_tf.data.files import load_file
+from vade_tf.data.files import load_file, with_texts
 from vade_tf.data.named import DATASETS
 from vade_tf.data.options import FileOptions
 from vade_tf.data.public_sets import BUNDLED, LOADERS, load_mnist
@@ -53,7 +53,8 @@ def load_whole(config: TrainConfig, before: Run | None = None, in_file: bool | N
     if config.data is not None:
         options = replace(FileOptions.of(config), kind=choice.kind_of_settings(config))
         schema = None if before is None else before.schema
-        return choice.taken(load_file(config.data, options, schema=schema, in_file=bool(in_file)), config)
+        rows = choice.taken(load_file(config.data, options, schema=schema, in_file=bool(in_file)), config)
+        return rows if config.texts is None else with_texts(rows, config.texts)
     assert config.dataset is not None
     if config.dataset == "mnist" and config.require_full:
         dataset = load_mnist(config.data_dir, require_full=True)

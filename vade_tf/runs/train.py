@@ -16,6 +16,7 @@ import pandas
 import tensorflow as tf
 
 from vade_tf import metrics
+from vade_tf.contrast import compared
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.rows import FileRows, Rows
@@ -219,6 +220,9 @@ def scored(model: keras.Model, rows: RunRows, path: Path, reporter: Silent) -> d
     if share is not None:
         limits = outlier_limits(clusters, table["log_density"].to_numpy(), share, model.prior.n_components)
         table["cluster"] = np.where(table["log_density"] < limits[clusters], -1, clusters)
+    if rows.dataset.texts is not None:
+        apart = compared(model, rows.dataset, clusters, int(clusters.max()) + 1)
+        table.insert(1, "name", [apart.name(c) for c in clusters])
     names = pandas.Index(rows.numbers, name="row") if ids is None else pandas.Series(ids, name=rows.config.id or "id")
     assignments.write(path, [assignments.beside(names, table)])
     scores = {} if y is None else metrics.scores(y, clusters)

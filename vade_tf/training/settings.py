@@ -128,9 +128,7 @@ class Settings:
         "of the learning rate: cosine to 5 %, step: times 0.9 every 10 epochs down to a tenth, or constant",
         choices=("cosine", "step", "constant"),
     )
-    augment: str = option(
-        None, "augmentation of images: digits (turn, zoom, shift) or none", choices=("digits", "none")
-    )
+    augment: str = option(None, "augmentation of images: digits (turn, zoom, shift), none", choices=("digits", "none"))
     init: str = expert(
         None, "start; auto: by the kind of the rows; gmm, kmeans, spectral: of the code", choices=METHODS
     )
