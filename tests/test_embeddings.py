@@ -169,3 +169,16 @@ def test_the_texts_of_a_file_name_clusters_in_its_answers_and_its_report(rows, t
         assert main(["evaluate", str(run)]) == 0
         page = (run / "report.html").read_text()
         assert all(topic[0] in page or topic[1] in page for topic in TOPICS)
+
+
+def test_bertopic_takes_the_clusters_and_their_probabilities(rows):
+    bertopic = pytest.importorskip("bertopic")
+    from bertopic.dimensionality import BaseDimensionalityReduction
+
+    x, y = rows
+    model = VaDEClusterer(**SHORT)
+    topics = bertopic.BERTopic(umap_model=BaseDimensionalityReduction(), hdbscan_model=model)
+    found, probabilities = topics.fit_transform(titles(y), x)
+    assert adjusted_rand_score(y, found) > 0.9
+    np.testing.assert_allclose(probabilities, model.predict_proba(x).max(axis=1), rtol=1e-5)
+    assert list(topics.transform(titles(y)[:5], x[:5])[0]) == list(found[:5])

@@ -71,6 +71,7 @@ def test_it_finds_the_groups_and_its_answers_agree(fitted, blobs):
     assert adjusted_rand_score(y, fitted.labels_) > 0.95
     gamma = fitted.predict_proba(x)
     np.testing.assert_array_equal(gamma.argmax(axis=1), fitted.labels_)
+    np.testing.assert_array_equal(gamma.max(axis=1), fitted.probabilities_)
     np.testing.assert_array_equal(fitted.predict(x), fitted.labels_)
     np.testing.assert_allclose(gamma.sum(axis=1), 1, rtol=1e-5)
     assert fitted.weights_.sum() == pytest.approx(1, rel=1e-5)

@@ -20,6 +20,7 @@ from vade_tf.training.n_clusters import Choice
 UNSAVED = ("encoder", "decoder", "hints", "callbacks")  # parameters: the networks are those of the model
 ARRAYS = (
     "labels_",
+    "probabilities_",
     "weights_",
     "means_",
     "covariances_",

@@ -101,7 +101,7 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
         model_: the fitted `vade_tf.VaDE`, a `keras.Model`.
         n_clusters_, choice_: the number of clusters K; where it was chosen, why (`training.n_clusters.Choice`).
         kind_, start_: what the rows were taken for (a value of `kind`), and the start.
-        labels_: cluster of each row of X, int [n].
+        labels_, probabilities_: cluster of each row of X, int [n], and the probability of its likeliest cluster, [n].
         cluster_names_: the words of texts, or the counted features, that set each cluster apart, [K]; else "".
         outlier_score_, typicality_: with `contamination`: share of the rows that are denser, and 1 less it, [n];
             `limits_`: log density of each cluster below which a row is an outlier, nats [K].
@@ -208,7 +208,7 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
         self.history_, self.remedies_, self._image_shape = fitted.history, fitted.remedies, data.image_shape
         self.health_ = [translated(each) for each in fitted.health]
         self._read_mixture()
-        self.labels_ = self._fitted_groups(data.x)
+        self.labels_, self.probabilities_ = self._fitted_groups(data.x), self._confidence(data.x)
         self.cluster_names_ = self._names(data, texts)
         for task in tasks:
             task.finish()
@@ -221,8 +221,8 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
         """Go on with a batch of rows: the first is fitted whole, each later one is trained on the bound for an epoch.
 
         What the first batch decided stays: the number of clusters, the units, the density of an outlier. So it is to
-        have rows of every cluster. Later batches have the last learning rate of the fit. `labels_` are of the last
-        batch; `history_` and `health_` of the first.
+        have rows of every cluster. Later batches have the last learning rate of the fit. `labels_` and
+        `probabilities_` are of the last batch; `history_` and `health_` of the first.
 
         Args:
             X, sample_weight: as for `fit`; of later batches as for `predict`.
@@ -246,7 +246,7 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
         batches = training_batches(rows, size, model.seed, range(epoch, epoch + 1), beside=beside)
         model.fit_unseen(batches, hints=True, shuffle=False, verbose=0)
         self._read_mixture()
-        self.labels_ = self._groups(rows)
+        self.labels_, self.probabilities_ = self._groups(rows), self._confidence(rows)
         return self
 
     @property
@@ -299,6 +299,9 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
         rows = Dataset(**known, words=self._words, texts=texts)
         apart = compared(self.model_, rows, model_groups(self.model_, data.x), self.n_clusters_)
         return [apart.name(c) for c in range(self.n_clusters_)]
+
+    def _confidence(self, rows: Rows) -> np.ndarray:
+        return self._each(rows, lambda batch: self.model_.predict_on_batch(batch).max(axis=1))
 
     def _fitted_groups(self, rows: Rows) -> np.ndarray:
         self.limits_ = self.typicality_ = self.outlier_score_ = None
