@@ -13,6 +13,7 @@ from concurrent import futures
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
 import tensorflow as tf
 from sklearn import datasets
@@ -41,7 +42,11 @@ def blocks(page: str) -> list[tuple[int, str, str]]:
 PAGES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/**/*.md"))
 RUN = [page for page in PAGES if any(not title for _, title, _ in blocks(page))]
 FEW = ["few_digits"]
-NEEDED = {"docs/guide/serving.md": ["served_model"], "docs/index.md": FEW}  # fixtures
+NEEDED = {  # fixtures
+    "docs/guide/embeddings.md": ["few_embeddings"],
+    "docs/guide/serving.md": ["served_model"],
+    "docs/index.md": FEW,
+}
 
 
 @pytest.fixture
@@ -54,6 +59,14 @@ def few_digits(monkeypatch):
     """The first 150 of scikit-learn's digits: that the page runs is what is asked, and not how well."""
     digits = datasets.load_digits()
     monkeypatch.setattr(datasets, "load_digits", lambda: Bunch(images=digits.images[:150], target=digits.target[:150]))
+
+
+@pytest.fixture
+def few_embeddings(folder):
+    """embeddings.npy and titles.txt, of 200 rows."""
+    x = np.random.default_rng(0).normal(size=(200, 16))
+    np.save("embeddings.npy", x / np.linalg.norm(x, axis=1, keepdims=True))
+    Path("titles.txt").write_text("\n".join(["late trains", "rice and beans", "a late bus", "bean soup"] * 50))
 
 
 @pytest.fixture
