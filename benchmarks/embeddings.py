@@ -4,8 +4,9 @@ python benchmarks/embeddings.py --folder FOLDER --elsewhere PYTHON      all file
 python benchmarks/embeddings.py --folder FOLDER --systems vade --sets stackoverflow --seeds 1
 python benchmarks/embeddings.py --table                                 the tables of all that was measured so far
 
-FOLDER holds .npz files with rows x [n, D] of length 1 and classes y [n]. Rows go to benchmarks/results/embeddings.csv
-as they come; what is there already is not measured again, of VaDE if its code has not changed since (`frame.commit`).
+FOLDER holds .npz files with rows x [n, D] of length 1 and classes y [n]; the sets of `MADE` are made. Rows go to
+benchmarks/results/embeddings.csv as they come; what is there already is not measured again, of VaDE if its code has not
+changed since (`frame.commit`).
 UMAP and EVoC need the Python of an environment of their own: --elsewhere, see embeddings_elsewhere.py.
 
 K is the number of classes, but for HDBSCAN and EVoC told nothing, which find their own. k-means (10 starts) gets the
@@ -23,6 +24,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import embeddings_start
 import frame
 import numpy as np
 import rivals
@@ -42,6 +44,7 @@ NAMES = {
     "averaged": "averaged rows + k-means",
     "vade": "VaDE",
 }
+MADE = {**embeddings_start.MADE, "many": (6000, 89, 3.0, 0.0)}  # arguments of `embeddings_start.made`
 
 
 class Set(NamedTuple):
@@ -52,10 +55,9 @@ class Set(NamedTuple):
     clusters: int
 
 
-def load(file: Path) -> Set:
-    """The rows of a file."""
-    with np.load(file) as stored:
-        x, y = stored["x"], np.unique(stored["y"], return_inverse=True)[1]
+def load(name: str, seed: int, folder: Path) -> Set:
+    """The rows of a file, or those of a made set, which each seed draws anew."""
+    x, y = embeddings_start.made(*MADE[name], seed) if name in MADE else embeddings_start.load(name, 0, folder)
     return Set(x, y, int(y.max()) + 1)
 
 
@@ -159,17 +161,18 @@ def scores(data: Set, result: np.ndarray) -> dict[str, Any]:
     return row
 
 
-def jobs(options, systems: list[str], files: list[Path]) -> Iterable[tuple[Callable, set]]:
+def jobs(options, systems: list[str], names: list[str]) -> Iterable[tuple[Callable, set]]:
     """Each fit, and the identities of its rows."""
     for seed in range(options.seeds):
-        for file in files:
+        for name in names:
             for system in systems:
-                names = ELSEWHERE.get(system, (system,))
+                columns = ELSEWHERE.get(system, (system,))
 
-                def job(file=file, system=system, names=names, seed=seed) -> list[dict]:
-                    return [{"set": file.stem, **row} for row in measured(system, names, load(file), seed, options)]
+                def job(name=name, system=system, columns=columns, seed=seed) -> list[dict]:
+                    data = load(name, seed, options.folder)
+                    return [{"set": name, **row} for row in measured(system, columns, data, seed, options)]
 
-                yield job, {(file.stem, name, str(seed)) for name in names}
+                yield job, {(name, each, str(seed)) for each in columns}
 
 
 def tables(rows: list[dict]) -> str:
@@ -183,21 +186,19 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="of .npz files with x and y")
     parser.add_argument("--elsewhere", metavar="PYTHON", help="that has umap-learn and evoc")
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, help="default: all that a Python is given for")
-    parser.add_argument("--sets", nargs="+", help="names of files without their ending (default: all of the folder)")
+    parser.add_argument("--sets", nargs="+", help="files without their ending, or made sets (default: all)")
     parser.add_argument("--seeds", type=int, default=3, help="seeds 0, 1, ... (default: 3)")
     parser.add_argument("--table", action="store_true", help="print the tables and measure nothing")
     options = parser.parse_args()
     systems = options.systems or [name for name in SYSTEMS if name not in ELSEWHERE or options.elsewhere]
     if not options.table:
-        files = sorted(options.folder.glob("*.npz")) if options.folder else []
-        if options.sets:
-            files = [file for file in files if file.stem in options.sets]
-        if not files:
+        if options.folder is None or not list(options.folder.glob("*.npz")):
             parser.error("--folder: expected a folder of .npz files, got none")
+        sets = options.sets or [*sorted(file.stem for file in options.folder.glob("*.npz")), *MADE]
         if options.elsewhere is None and set(systems) & set(ELSEWHERE):
             parser.error("--elsewhere: expected the Python of an environment with umap-learn and evoc, got none")
         done = frame.measured(RESULTS, rivals.KEY, "ari", frame.commit())
-        frame.measure(jobs(options, systems, files), done, RESULTS, COLUMNS, COMMAND)
+        frame.measure(jobs(options, systems, sets), done, RESULTS, COLUMNS, COMMAND)
     print(tables(frame.read(RESULTS)))
 
 

@@ -6,9 +6,9 @@ python benchmarks/embeddings_start.py --table              the tables of what wa
 FOLDER holds .npz files with rows x [n, D] of length 1 and classes y [n]; K is their number. Directions are the first 50
 or 100, all columns, or those above noise ("noise", at most 100). `ari` is that of k-means on the averages, `ari_shares`
 that of the largest share of the 20 nearest rows. A second pass finds groups anew where the first are told apart best.
-No network is trained. The made sets (3,000 x 384, 12 groups on a sphere, k-means has about 0.91 and 0.99) are a check:
-`isotropic` noise, and noise that is strong in 30 `shared` directions. Rows go to
-benchmarks/results/embeddings_start.csv as they come; what is there is not measured again.
+No network is trained. The made sets (12 groups on a sphere, k-means has about 0.91 and 0.99) are a check: `isotropic`
+noise, and noise that is strong in 30 `shared` directions. Rows go to benchmarks/results/embeddings_start.csv as they
+come; what is there is not measured again.
 """
 
 import argparse
@@ -23,7 +23,7 @@ RESULTS = frame.RESULTS / "embeddings_start.csv"
 COMMAND = "python benchmarks/embeddings_start.py --folder FOLDER"
 KEY = ("set", "directions", "neighbours", "rounds", "passes", "seed")
 COLUMNS = (*KEY, "n", "features", "clusters", "used", "ari", "ari_shares")
-MADE = {"isotropic": (5.05, 0.0), "shared": (3.3, 1.93)}  # noise in all directions, noise in 30 of them
+MADE = {"isotropic": (3000, 12, 5.05, 0.0), "shared": (3000, 12, 3.3, 1.93)}  # arguments of `made`
 DRAWS = 3  # of each made set, by the seed
 SETTINGS = [
     *((directions, 30, 3, 1) for directions in ("noise", "50", "100", "all")),
@@ -34,12 +34,11 @@ SETTINGS = [
 ]  # fmt: skip
 
 
-def made(name: str, draw: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows float16 [3000, 384] of length 1 in 12 groups, and the groups int [3000]."""
+def made(n: int, k: int, everywhere: float, in_shared: float, draw: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows float16 [n, 384] of length 1 in k groups, and the groups int [n]; noise is in all directions and in 30."""
     from vade_tf.training import embeddings
 
-    (everywhere, in_shared), random = MADE[name], np.random.default_rng([draw, 384])
-    n, d, k = 3000, 384, 12
+    random, d = np.random.default_rng([draw, 384]), 384
     centres = embeddings.of_length_one(random.normal(size=(k, d)))
     y = random.integers(k, size=n)
     shared = random.normal(size=(30, d)) / d**0.5
@@ -52,7 +51,7 @@ def made(name: str, draw: int) -> tuple[np.ndarray, np.ndarray]:
 def load(name: str, draw: int, folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """Rows and their classes from 0; only a made set has several draws."""
     if name in MADE:
-        return made(name, draw)
+        return made(*MADE[name], draw)
     with np.load(folder / f"{name}.npz") as stored:
         return stored["x"], np.unique(stored["y"], return_inverse=True)[1]
 

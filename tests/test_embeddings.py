@@ -61,6 +61,16 @@ def test_embeddings_differ_in_their_directions_alone(rows, fitted):
     np.testing.assert_allclose(other.predict_proba(rows[0]), fitted.predict_proba(lengths * rows[0]), atol=1e-3)
 
 
+def test_more_than_20_groups_are_counted(tmp_path):
+    random = np.random.default_rng(2)
+    x = np.repeat(random.normal(size=(22, 32)), 60, axis=0) + 0.8 * random.normal(size=(1320, 32))
+    model = VaDEClusterer("auto", pretrain_epochs=1, epochs=1, kind="embeddings", random_state=0).fit(x)
+    assert model.n_clusters_ == 22
+    assert len(np.unique(model.labels_)) == model.n_clusters_
+    model.save(tmp_path / "model.keras")
+    assert VaDEClusterer.load(tmp_path / "model.keras").choice_ == model.choice_
+
+
 @pytest.mark.parametrize("scale", [1.0, 7.5])
 def test_rows_of_one_length_are_embeddings_also_in_half_precision(scale, rows):
     assert observe((scale * rows[0]).astype(np.float16)).kind == "embeddings"

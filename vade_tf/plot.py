@@ -86,7 +86,7 @@ def choice(model: VaDEClusterer, ax: Axes | None = None) -> Axes:
     """
     if model.choice_ is None:
         raise InputError("model", "a fit with n_clusters='auto'", "one with a given number")
-    return figures.strength(model.choice_.tried, model.choice_.strength, model.choice_.n_clusters, _axes(ax, 3.2))
+    return figures.strength(model.choice_, _axes(ax, 3.2))
 
 
 def write_report(model: VaDEClusterer, X, path: str | Path, y=None, texts=None) -> Path:

@@ -60,7 +60,16 @@ def test_each_kind_of_data_gets_its_figures_and_nothing_is_cut_off(
     x, y = rng.uniform(size=(60, 12)).astype("f4"), np.arange(60) % 13
     model, data, found, result = subject(small_model(n_clusters=n_clusters), x, y if labels else None, image_shape)
     if "choice" in want:
-        result = {**result, "choice": {"n_clusters": 2, "tried": [1, 2, 3], "strength": [1.0, 0.9, 0.3]}}
+        result = {
+            **result,
+            "choice": {
+                "n_clusters": 2,
+                "why": "",
+                "tried": [1, 2, 3],
+                "strength": [1.0, 0.9, 0.3],
+                "mean": [1.0, 0.9, 0.7],
+            },
+        }
     drawn = figures.draw(model, data, found, result, HISTORY)
     assert " ".join(drawn) == want
     assert set(drawn) <= set(figures.CAPTIONS)

@@ -3,7 +3,6 @@
 A function draws on the axes `ax` and returns them; without `ax` it makes a figure of its own.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -23,7 +22,7 @@ from vade_tf.report import drawing
 from vade_tf.report.drawing import COLOURS, NEUTRAL, WIDTH, colour, mark, marker, plain, styled
 from vade_tf.seeding import subset
 from vade_tf.threads import one_thread
-from vade_tf.training.n_clusters import MIN_STRENGTH
+from vade_tf.training.n_clusters import MIN_STRENGTH, Choice
 from vade_tf.training.posterior import Assignments, Posterior
 
 MAX_CLUSTERS = 20  # in one picture: the largest
@@ -43,7 +42,7 @@ CAPTIONS = {
     "diagonal is what ACC counts.",
     "reliability": "How often an assignment is right, by the probability the model gave it. Below the diagonal the "
     "model is too sure of itself.",
-    "choice": "Prediction strength of each number of clusters: the largest K at 0.8 or above was chosen.",
+    "choice": "Prediction strength of each number of clusters that was tried, and the number chosen.",
     "history": "The bound in each epoch of VaDE as training sees it, so with augmented rows where it augments, and ACC "
     "after each epoch, where there are labels. Training does not read the labels.",
 }
@@ -68,7 +67,7 @@ def draw(
         drawn["confusion"] = confusion(dataset.y, found.groups)
         drawn["reliability"] = reliability(result["calibration"])
     if choice is not None:
-        drawn["choice"] = strength(choice["tried"], choice["strength"], choice["n_clusters"])
+        drawn["choice"] = strength(Choice(**choice))
     columns = ["elbo", "acc"] if isinstance(found, Posterior) else ["acc"]
     if columns := [column for column in columns if any(column in row for row in history)]:
         axes = Figure((WIDTH, 3.2), layout="constrained").subplots(1, len(columns), squeeze=False)[0]
@@ -208,14 +207,17 @@ def curve(history: list[dict], column: str, ax: Axes) -> Axes:
     return ax
 
 
-def strength(k: Sequence[int] | np.ndarray, values: Sequence[float], chosen: int, ax: Axes | None = None) -> Axes:
+def strength(choice: Choice, ax: Axes | None = None) -> Axes:
     """Prediction strength of each number of clusters, and the number chosen."""
-    ax = ax or _axes(3.2, 0.7 * WIDTH)
-    ax.plot(k, values, color=COLOURS[0], marker="o", markersize=4)
+    ax, k = ax or _axes(3.2, 0.7 * WIDTH), choice.tried
+    ax.plot(k, choice.strength, color=COLOURS[0], marker="o", markersize=4, label="of the weakest cluster")
+    if choice.mean is not None:
+        ax.plot(k, choice.mean, color=COLOURS[1], marker="o", markersize=4, label="mean over the clusters")
+        ax.legend(frameon=False)
     ax.axhline(MIN_STRENGTH, color="0.5", linestyle="--", linewidth=1)
-    ax.set(title="Prediction strength", ylabel="pairs kept together\n(of the worst cluster)", ylim=(-0.02, 1.05))
-    ax.axvline(chosen, color=COLOURS[2], linewidth=6, alpha=0.25, zorder=0)
-    ax.set(xlabel="number of clusters K", xticks=k if len(k) <= 16 else k[::2])
+    ax.axvline(choice.n_clusters, color=COLOURS[2], linewidth=6, alpha=0.25, zorder=0)
+    ax.set(title="Prediction strength", ylabel="share of pairs\nkept together", ylim=(-0.02, 1.05))
+    ax.set(xlabel="number of clusters K", xticks=k if len(k) <= 16 else [each for each in k if each % 5 == 0])
     return ax
 
 

@@ -217,7 +217,7 @@ def _of_restarts(study: Study, results: dict[int, dict], reporter: Silent) -> tu
 def _of_clusters(study: Study, results: dict[int, dict], reporter: Silent) -> tuple[dict, list[dict]]:
     dataset, numbers = load_rows(study.config, study.whole).dataset, list(results)
     code = pretrained_codes(study.folder(numbers[0]), dataset.x)
-    strength = [float(each) for each in prediction_strength(code, numbers, study.config.seed)]
+    strength = [float(each) for each in prediction_strength(code, numbers, study.config.seed).weakest]
     best, why = recommend(numbers, strength)
     rows = [
         {"n_clusters": k, "strength": each, **{name: results[k][name] for name in ("elbo", *SCORES)}}

@@ -87,6 +87,11 @@ def neighbourhood(coordinates: np.ndarray, n_neighbours: int = N_NEIGHBOURS, n_r
     return Neighbourhood(coordinates, neighbours, averages(coordinates, neighbours, n_rounds))
 
 
+def average(coordinates: np.ndarray) -> np.ndarray:
+    """The averages of rows [n, d] of length 1, as a start makes them, [n, d]."""
+    return neighbourhood(coordinates).averaged
+
+
 def averages(coordinates: np.ndarray, neighbours: np.ndarray, n_rounds: int = N_ROUNDS) -> np.ndarray:
     """Rows [n, d], each replaced n_rounds times by the mean of itself and its neighbours, int [n, m].
 

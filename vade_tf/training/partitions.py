@@ -15,7 +15,7 @@ from vade_tf.data.dataset import Observations
 from vade_tf.data.rows import Rows, SparseRows, part
 from vade_tf.seeding import Stream, fold, several, subset
 from vade_tf.threads import in_threads, one_openmp_thread
-from vade_tf.training import autoencoder, feature_spaces, initialization, n_clusters, posterior, spectral
+from vade_tf.training import autoencoder, embeddings, feature_spaces, initialization, n_clusters, posterior, spectral
 from vade_tf.training.fitting import Fitting, begin
 from vade_tf.training.initialization import Start
 
@@ -172,10 +172,14 @@ def regrouped(fitting: Fitting) -> np.ndarray:
 def strengths(fitting: Fitting) -> dict[str, np.ndarray]:
     """The prediction strength of each number of clusters, in the space that the start reads: what a choice needs."""
     space, (some, _) = rule(fitting)[0], _rows_of_start(fitting)
-    tried = n_clusters.numbers_tried(len(fitting.data.x))
+    many = space == "embeddings"
+    tried = n_clusters.numbers_tried(len(fitting.data.x), 100 if many else 20)
     advance = fitting.reporter.phase("clusters", 1)
     with one_openmp_thread():
         reader = feature_spaces.READERS["code" if space == "given" else space](fitting.model, some)
-        found = n_clusters.prediction_strength(reader(some)[0], tried, fitting.settings.start_seed)
+        codes = reader(some)[0]
+        read = embeddings.average if many else np.asarray
+        strength = n_clusters.prediction_strength(codes, tried, fitting.settings.start_seed, read)
     advance(1, f"1 to {tried[-1]} groups")
-    return {"tried": np.array(tried), "strength": found}
+    found = {"tried": np.array(tried), "strength": strength.weakest}
+    return {**found, "mean": strength.mean} if many else found
