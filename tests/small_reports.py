@@ -1,5 +1,8 @@
-"""What the tests of the report share: a table of every kind of column, assignments, and a parser of the page."""
+"""What the tests of the report share: a table of every kind of column, assignments, a parser of the page, a browser."""
 
+import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
@@ -8,6 +11,15 @@ import pandas
 from vade_tf.training.posterior import Assignments
 
 HOSTILE = "</td><script>alert('x')</script><img src=x onerror=alert(1)>\"&amp;"
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def opened(file, *flags):
+    """A page as Chromium has it in the end, and the complaints of its console."""
+    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--enable-logging=stderr"]
+    command += [f"--user-data-dir={file.parent / 'profile'}", "--dump-dom", *flags, file.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return done.stdout, re.findall(".*(?:WARNING|ERROR):CONSOLE.*", done.stderr)
 
 
 def found_of(groups, confidence=None, m=None):

@@ -22,7 +22,7 @@ def test_the_script_draws_its_figure(name, tmp_path, monkeypatch):
 
 def test_the_page_shows_every_script_and_its_figure():
     page = (GALLERY.parent / "gallery.md").read_text()
-    assert len(SCRIPTS) == 6
+    assert len(SCRIPTS) == 7
     for name in SCRIPTS:
         assert f"](gallery/{name}.py)" in page
         assert f"](gallery/{name}.png)" in page

@@ -69,6 +69,19 @@ def test_images_have_samples_and_a_number_that_was_chosen_a_reason(fitted, ax):
     images = VaDEClusterer("auto", **SHORT).fit(x)
     assert len(plot.samples(images, 4).get_images()[0].get_array()) >= 6
     np.testing.assert_allclose(plot.choice(images, ax=ax).lines[0].get_ydata(), images.choice_.strength)
+    pictures = plot.interactive_map(images, x).renderers[0].data_source.data["picture"]
+    assert [picture[:23] for picture in pictures] == 60 * ["data:image/webp;base64,"]
     for other in (plot.samples, plot.choice):
         with pytest.raises(InputError, match="^model: "):
             other(fitted)
+
+
+def test_the_interactive_map_says_of_each_row_what_it_is(fitted, table):
+    texts = [f"{('large', 'small')[i % 2]} {i}" for i in range(120)]
+    shown = plot.interactive_map(fitted, table, texts).renderers[0].data_source.data
+    np.testing.assert_array_equal(shown["row"], np.arange(120))
+    np.testing.assert_array_equal(shown["cluster"], fitted.labels_)
+    np.testing.assert_array_equal(shown["confidence"], fitted.predict_proba(table).max(axis=1))
+    assert shown["text"] == texts
+    with pytest.raises(InputError, match="^texts: "):
+        plot.interactive_map(fitted, table, texts[1:])

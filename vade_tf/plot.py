@@ -14,11 +14,13 @@ from matplotlib.axes import Axes
 from vade_tf.contrast import compared
 from vade_tf.errors import InputError
 from vade_tf.estimator import VaDEClusterer
-from vade_tf.report import drawing, evaluation, figures, page
+from vade_tf.report import drawing, evaluation, figures, interactive, page
 from vade_tf.report.drawing import WIDTH, colour
 from vade_tf.seeding import subset
 from vade_tf.storage import write_whole
 from vade_tf.training import device
+
+INTERACTIVE_ROWS = 20_000  # of a map that moves without jerks
 
 
 def map(model: VaDEClusterer, X, method: str = "pca", ax: Axes | None = None) -> Axes:
@@ -37,6 +39,30 @@ def map(model: VaDEClusterer, X, method: str = "pca", ax: Axes | None = None) ->
     rows = subset(len(code), figures.MAP_ROWS, seed=0)
     points = figures.projected(np.asarray(code)[rows], method)
     return figures.scatter(points, groups[rows], np.arange(model.n_clusters_), _axes(ax, 6), method.upper())
+
+
+def interactive_map(model: VaDEClusterer, X, texts=None, method: str = "pca"):
+    """The map as a Bokeh figure: a point says its row, cluster, confidence, and its text or picture, under the pointer.
+
+    `bokeh.io.save(figure, "map.html", resources=bokeh.resources.INLINE)` makes a page of it.
+
+    Args:
+        model: fitted.
+        X: rows [n, D], as `predict` takes them; of more than 20,000 a random subset is shown.
+        texts: what each row is about, [n]; default none.
+        method: as for `map`; "tsne" and "umap" take a minute for 20,000 rows.
+
+    Returns:
+        A `bokeh.plotting.figure`.
+
+    Raises:
+        ValueError: another method, or rows or texts that cannot be used.
+    """
+    dataset, groups, confidence = model._dataset(X, texts=texts), model.predict(X), model.predict_proba(X).max(axis=1)
+    rows = subset(len(groups), INTERACTIVE_ROWS, seed=0)
+    points = figures.projected(np.asarray(model.transform(X))[rows], method)
+    names = dict(enumerate(model.cluster_names_))
+    return interactive.draw(points, groups[rows], names, interactive.about(dataset, rows, rows, confidence[rows]))
 
 
 def confidence(model: VaDEClusterer, X, ax: Axes | None = None) -> Axes:

@@ -70,7 +70,7 @@ def test_each_kind_of_data_gets_its_figures_and_nothing_is_cut_off(
                 "mean": [1.0, 0.9, 0.7],
             },
         }
-    drawn = figures.draw(model, data, found, result, HISTORY)
+    drawn = figures.draw(model, data, found, result, HISTORY, figures.map_of_codes(found))
     assert " ".join(drawn) == want
     assert set(drawn) <= set(figures.CAPTIONS)
     for name, figure in drawn.items():
@@ -84,7 +84,7 @@ def test_each_kind_of_data_gets_its_figures_and_nothing_is_cut_off(
 def test_the_bound_of_another_system_is_not_drawn(small_model, rng):
     model, data, found, result = subject(small_model(), rng.uniform(size=(40, 12)).astype("f4"), np.arange(40) % 3)
     others = evaluation.Assignments(found.m, found.log_gamma)
-    (ax,) = figures.draw(model, data, others, result, HISTORY)["history"].axes
+    (ax,) = figures.draw(model, data, others, result, HISTORY, None)["history"].axes
     assert ax.get_title() == "ACC by epoch"
 
 
@@ -164,7 +164,7 @@ def test_a_cluster_has_its_colour_in_every_figure(small_model, rng):
     model, x = small_model(), rng.uniform(size=(60, 12)).astype("f4")
     y = (evaluation.posterior(model, x).groups + 1) % 4  # a label a cluster, of other numbers
     _, data, found, result = subject(model, x, y)
-    drawn = figures.draw(model, data, found, result, HISTORY)
+    drawn = figures.draw(model, data, found, result, HISTORY, figures.map_of_codes(found))
     for name in ("features", "confusion"):
         ax = drawn[name].axes[0]
         render(drawn[name])
@@ -182,11 +182,12 @@ def test_the_largest_clusters_and_the_rows_of_the_map(small_model, rng, monkeypa
     monkeypatch.setattr(figures, "MAP_ROWS", 20)
     _, data, found, _ = subject(small_model(), rng.uniform(size=(40, 12)).astype("f4"), np.arange(40) // 14)
     rows = subset(40, 20, 0)
-    axes = figures.code(found, data.y).figure.axes
+    axes = figures.code(figures.map_of_codes(found), found, data.y).figure.axes
     for ax, parts in zip(axes, (found.groups[rows], data.y[rows]), strict=True):
         sizes = {int(t.get_text()): len(p.get_offsets()) for t, p in zip(ax.texts, ax.collections, strict=True)}
         assert sizes == {c: np.sum(parts == c) for c in np.unique(parts)}
-    render(figures.code(dataclasses.replace(found, m=np.full_like(found.m, 0.3))).figure)  # all codes alike
+    alike = dataclasses.replace(found, m=np.full_like(found.m, 0.3))
+    render(figures.code(figures.map_of_codes(alike), alike).figure)
 
 
 def test_reliability_and_epochs_show_their_numbers():
@@ -216,7 +217,8 @@ def test_pictures_are_the_same_again_and_whatever_the_readers_own_settings_are(s
 
     def drawn():
         strips = drawing.card_images(data, found.groups, told, np.arange(40))
-        return strips, [drawing.png(figure) for figure in figures.draw(model, data, found, result, HISTORY).values()]
+        pictures = figures.draw(model, data, found, result, HISTORY, figures.map_of_codes(found))
+        return strips, [drawing.png(figure) for figure in pictures.values()]
 
     expected = drawn()
     with matplotlib.rc_context({"image.origin": "lower", "savefig.format": "pdf", "savefig.dpi": 30, "font.size": 30}):

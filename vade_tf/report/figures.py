@@ -3,7 +3,7 @@
 A function draws on the axes `ax` and returns them; without `ax` it makes a figure of its own.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -48,11 +48,18 @@ CAPTIONS = {
 }
 
 
+class Map(NamedTuple):
+    """Some rows in two dimensions."""
+
+    rows: np.ndarray  # int [m], ascending
+    points: np.ndarray  # [m, 2]
+
+
 @styled()
 def draw(
-    model: keras.Model, dataset: Dataset, found: Assignments, result: dict, history: list[dict]
+    model: keras.Model, dataset: Dataset, found: Assignments, result: dict, history: list[dict], mapped: Map | None
 ) -> dict[str, Figure]:
-    """The figures that suit a data set, by name; arguments as in `evaluation.Evaluation`."""
+    """The figures that suit a data set, by name; `mapped` of its codes, the others as in `evaluation.Evaluation`."""
     n_clusters, shape, choice = found.log_gamma.shape[1], dataset.image_shape, result.get("choice")
     shown, drawn = largest(found.groups, n_clusters), dict[str, Axes]()
     if shape is None:
@@ -61,8 +68,8 @@ def draw(
         drawn["samples"] = drawing.samples(model, shown, shape)
         drawn["reconstructions"] = drawing.reconstructions(model, dataset.x, shape)
         drawn["outliers"] = drawing.outliers(dataset.x, shape, found)
-    if len(found.m) > 1:
-        drawn["code"] = code(found, dataset.y)
+    if mapped is not None:
+        drawn["code"] = code(mapped, found, dataset.y)
     if dataset.y is not None:
         drawn["confusion"] = confusion(dataset.y, found.groups)
         drawn["reliability"] = reliability(result["calibration"])
@@ -105,10 +112,15 @@ def features(apart: Contrast, shown: np.ndarray, each: int = 4, limit: int = 24,
     return ax
 
 
-def code(found: Assignments, y: np.ndarray | None = None) -> Axes:
-    """t-SNE of the codes of a random subset, by cluster and, where there are labels y, int [n], beside it by label."""
+def map_of_codes(found: Assignments) -> Map | None:
+    """t-SNE of the codes of a random subset; None of a single row."""
     rows = subset(len(found.m), MAP_ROWS, seed=0)
-    points, n_clusters = projected(found.m[rows], "tsne"), found.log_gamma.shape[1]
+    return Map(rows, projected(found.m[rows], "tsne")) if len(rows) > 1 else None
+
+
+def code(mapped: Map, found: Assignments, y: np.ndarray | None = None) -> Axes:
+    """The map of codes by cluster and, where there are labels y, int [n], beside it by label."""
+    rows, points, n_clusters = *mapped, found.log_gamma.shape[1]
     panels = [(found.groups, np.arange(n_clusters), f"coloured by cluster, {len(rows):,} rows")]
     if y is not None:
         panels.append((y, colours_of_labels(y, found.groups, n_clusters), "coloured by label"))

@@ -1,6 +1,7 @@
 """What a person reads of an evaluation: tables on the terminal, one HTML page, and the files that hold them.
 
-The page, report.html filled in by Jinja, stands alone: figures are inside it as base64 PNG, and there is no script.
+The page, report.html filled in by Jinja, stands alone: figures are inside it as base64 PNG, and the map that answers
+the pointer has its script inside.
 """
 
 import base64
@@ -8,6 +9,7 @@ import platform
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas
 
 from vade_tf import __version__
@@ -113,14 +115,26 @@ def write(evaluated: Evaluation, out: Path, command: str) -> Path:
 
 def rendered(evaluated: Evaluation, command: str) -> tuple[str, dict[str, bytes]]:
     """The page of an evaluation, and its figures as PNGs by name."""
-    from vade_tf.report import drawing, figures
+    from vade_tf.report import drawing, figures, interactive
 
     dataset, found, result = evaluated.dataset, evaluated.found, evaluated.result
-    drawn = figures.draw(evaluated.model, dataset, found, result, evaluated.history)
+    mapped = figures.map_of_codes(found)
+    drawn = figures.draw(evaluated.model, dataset, found, result, evaluated.history, mapped)
     pictures = {name: drawing.png(figure) for name, figure in drawn.items()}
     images = drawing.card_images(dataset, found.groups, result["clusters"], evaluated.numbers)
     captioned = [(name, figures.CAPTIONS[name], content) for name, content in pictures.items()]
-    return page(result, evaluated.settings, evaluated.training, captioned, command, images), pictures
+    pointed = "" if mapped is None else interactive.html(_pointed(mapped, evaluated))
+    return page(result, evaluated.settings, evaluated.training, captioned, command, images, pointed), pictures
+
+
+def _pointed(mapped, evaluated: Evaluation):
+    """The map of codes on which each point says its row, or its id, and what it is."""
+    from vade_tf.report import interactive
+
+    rows, found = mapped.rows, evaluated.found
+    about = interactive.about(evaluated.dataset, rows, np.asarray(evaluated.numbers)[rows], found.confidence[rows])
+    names = {card["cluster"]: card["name"][:MAX_LETTERS] for card in evaluated.result["clusters"]}
+    return interactive.draw(mapped.points, found.groups[rows], names, about)
 
 
 def write_comparison(results: dict[str, dict], out: Path) -> Path:
@@ -139,10 +153,12 @@ def page(
     pictures: Sequence[tuple[str, str, bytes]],
     command: str,
     images: Sequence[dict[str, bytes]] | None = None,
+    pointed: str = "",
 ) -> str:
     """The report as one self-contained HTML page: results, settings and training as in `Evaluation`.
 
-    Pictures are (name, caption, PNG), in their order; images those of `drawing.card_images`.
+    Pictures are (name, caption, PNG), in their order; images those of `drawing.card_images`; pointed is the HTML of the
+    map that answers the pointer.
     """
     cards = sorted(result["clusters"], key=lambda card: -card["rows"])[:MAX_CARDS]
     facts = {
@@ -167,6 +183,7 @@ def page(
         head=list(clusters),
         clusters=clusters.itertuples(index=False),
         pictures=pictures,
+        pointed=pointed,
         settings=[(name, value) for name, value in settings.items() if value is not None],
         facts=[(name, value) for name, value in facts.items() if value],
         command=command,
