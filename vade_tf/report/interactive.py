@@ -76,7 +76,7 @@ def pictures(images: np.ndarray) -> list[str]:
     """Images [n, height, width] or with 3 channels, values from 0 to 1, each as the address that holds it."""
     addresses = []
     for image in (np.clip(images, 0, 1) * 255).astype(np.uint8):
-        picture, content = Image.fromarray(image.squeeze()), io.BytesIO()
+        picture, content = Image.fromarray(image), io.BytesIO()
         picture.thumbnail((MAX_PIXELS, MAX_PIXELS))
         picture.save(content, "WEBP")
         addresses.append(f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}")
