@@ -91,7 +91,7 @@ def averaged(data: Set, seed: int, options) -> Found:
     from vade_tf.training import embeddings
 
     def probabilities() -> np.ndarray:
-        coordinates = embeddings.principal_directions(data.x, seed)(data.x)
+        coordinates = embeddings.principal_directions(data.x, seed, data.clusters)(data.x)
         return embeddings.partition(coordinates, data.clusters, seed)
 
     return timed("averaged", probabilities)

@@ -66,7 +66,7 @@ def searched(name: str, draw: int, folder: Path, directions: str) -> tuple[np.nd
         coordinates = embeddings.of_length_one(x)
     else:
         n = None if directions == "noise" else int(directions)
-        coordinates = embeddings.principal_directions(x, 0, n)(x)
+        coordinates = embeddings.principal_directions(x, 0, n=n)(x)
     return coordinates, embeddings.neighbourhood(coordinates, 50, 0).neighbours
 
 

@@ -1,6 +1,5 @@
 """`VaDEClusterer`: the whole recipe behind scikit-learn's verbs. Knows no run folder, no data set and no flag."""
 
-import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
@@ -174,7 +173,7 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
             outlier_share(self.contamination, "contamination")
         rows, image_shape = self._rows(X, fitting=True)
         tasks = [Tasks(self, X)] if getattr(self, "_skl_callbacks", None) else []
-        reporter = Lines(lambda text: print(translated(text), flush=True)) if self.verbose else Silent()
+        reporter = Lines(lambda text: print(text, flush=True)) if self.verbose else Silent()
         try:
             settings = self._settings()
             kind = kind_of_settings(settings)
@@ -201,12 +200,12 @@ class VaDEClusterer(CallbackSupportMixin, ClusterMixin, Answers, BaseEstimator):
                 sample_weight=sample_weight,
             )
         except InputError as error:
-            name, *rest = map(translated, error.args)
-            raise InputError(PARAMETERS.get(name, name), *rest) from error
+            name = PARAMETERS.get(error.argument, error.argument)
+            raise InputError(name, error.expected, error.got, error.hint) from error
         self.model_, self.n_clusters_ = fitted.model, fitted.settings.clusters
         self.choice_, self.kind_, self.start_ = fitted.choice, fitted.kind, fitted.start
         self.history_, self.remedies_, self._image_shape = fitted.history, fitted.remedies, data.image_shape
-        self.health_ = [translated(each) for each in fitted.health]
+        self.health_ = fitted.health
         self._read_mixture()
         self.labels_, self.probabilities_ = self._fitted_groups(data.x), self._confidence(data.x)
         self.cluster_names_ = self._names(data, texts)
@@ -334,10 +333,3 @@ class Tasks(keras.callbacks.Callback):
 
     def finish(self) -> None:
         self.whole.call_on_fit_task_end(estimator=self.clusterer, X=self.X)
-
-
-def translated(message: str) -> str:
-    """A message about settings with the names of the clusterer's parameters."""
-    for setting, parameter in PARAMETERS.items():
-        message = re.sub(rf"^{setting}(?=:)|\b{setting}(?==)", parameter, message)
-    return message

@@ -26,11 +26,17 @@ def test_directions_of_noise_alone_are_none_and_those_of_signals_are_counted(sha
         assert abs(embeddings.above_noise(eigenvalues, shape) - n) <= 1
 
 
+@pytest.mark.parametrize(("n_clusters", "n"), [(1, 10), (40, 39), (200, 100)])
+def test_there_are_directions_for_the_centres_of_all_clusters(n_clusters, n, rng):
+    noise = rng.normal(size=(600, 150))
+    assert embeddings.principal_directions(noise, 0, n_clusters)(noise).shape == (600, n)
+
+
 @pytest.mark.parametrize("shape", [(400, 60), (40, 90)])
 def test_coordinates_are_those_of_principal_component_analysis(shape, rng):
     """Up to signs; also of rows that the directions were not found on."""
     x, others = rng.normal(size=shape), rng.normal(size=(5, shape[1]))
-    read = embeddings.principal_directions(x, 0, 12)
+    read = embeddings.principal_directions(x, 0, n=12)
     unit = [embeddings.of_length_one(rows) for rows in (x, others)]
     axes = np.linalg.svd(unit[0] - unit[0].mean(axis=0))[2][:12]
     for rows, own in zip((x, others), unit, strict=True):

@@ -44,10 +44,13 @@ def of_length_one(x: np.ndarray) -> np.ndarray:
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
 
 
-def principal_directions(x: Rows, seed: int, n: int | None = None) -> Callable[[np.ndarray], np.ndarray]:
+def principal_directions(
+    x: Rows, seed: int, n_clusters: int = 1, n: int | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
     """A reader from rows [m, D] to their coordinates in the principal directions of x, float32 [m, d] of length 1.
 
-    There are n directions, or as many as are `above_noise`, from `MIN_DIRECTIONS` to `MAX_DIRECTIONS`.
+    There are n directions, or as many as are `above_noise`, but at least n_clusters - 1, which the centres of so many
+    clusters span, and from `MIN_DIRECTIONS` to `MAX_DIRECTIONS`.
     """
     sample = of_length_one(x[subset(len(x), MAX_ROWS_SAMPLED, seed, Stream.SPACES)])
     mean = sample.mean(axis=0)
@@ -56,7 +59,8 @@ def principal_directions(x: Rows, seed: int, n: int | None = None) -> Callable[[
     products = sample @ sample.T if few else sample.T @ sample
     with one_thread():  # sums over several threads come in any order
         if n is None:
-            n = int(np.clip(above_noise(scipy.linalg.eigvalsh(products), sample.shape), MIN_DIRECTIONS, MAX_DIRECTIONS))
+            found = above_noise(scipy.linalg.eigvalsh(products), sample.shape)
+            n = int(np.clip(max(found, n_clusters - 1), MIN_DIRECTIONS, MAX_DIRECTIONS))
         largest = max(len(products) - n, 0), len(products) - 1
         axes = scipy.linalg.eigh(products, subset_by_index=largest)[1][:, ::-1]
     if few:

@@ -144,7 +144,7 @@ def _difference(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def embedding_directions(model: VaDE, x: Rows) -> Reader:
     """Embeddings in their principal directions, of length 1, see `embeddings.principal_directions`."""
-    directions = embeddings.principal_directions(x, model.seed)
+    directions = embeddings.principal_directions(x, model.seed, model.prior.n_components)
     return lambda rows: [np.concatenate([directions(block) for block in pipeline.blocks(rows)])]
 
 

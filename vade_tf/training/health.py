@@ -94,7 +94,7 @@ def findings(found: Signals) -> list[str]:
     if found.rate_z < MIN_RATE:
         sentences.append(f"{CLUSTER_ALONE} (rate_z {found.rate_z:.2f} nats): samples of a cluster are nearly alike")
     if len(used) < k:
-        remedy = f"use clusters={len(used)} if so few are enough, else pretrain longer (pretrain_epochs)"
+        remedy = f"if {len(used)} clusters are enough, fit so many, else pretrain longer (pretrain_epochs)"
         sentences.append(f"components {_names(np.flatnonzero(~found.used))} hold almost no rows; {remedy}")
     if len(used) > 1 and found.entropy >= 0.9 * max_entropy:
         sentences.append("the responsibilities are nearly the same for every row; pretrain longer (pretrain_epochs)")
