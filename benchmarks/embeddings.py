@@ -177,12 +177,12 @@ def jobs(options, systems: list[str], names: list[str]) -> Iterable[tuple[Callab
 
 def tables(rows: list[dict]) -> str:
     """A table in Markdown of each column, of the files and of the made sets."""
-    files, made = ([row for row in rows if (row["set"] in MADE) == is_made] for is_made in (False, True))
-    parts = []
-    for column in ("ari", "acc", "nmi", "left_out", "found", "ece", "seconds"):
-        for some in filter(None, (files, made)):
-            parts.append(f"\n{column}\n\n{rivals.table(some, column, NAMES)}")
-    return "\n".join(parts)
+    files = [row for row in rows if row["set"] not in MADE]
+    made = [row for row in rows if row["set"] in MADE]
+    columns = ("ari", "acc", "nmi", "left_out", "found", "ece", "seconds")
+    return "\n".join(
+        f"\n{column}\n\n{rivals.table(some, column, NAMES)}" for column in columns for some in (files, made)
+    )
 
 
 def main() -> None:

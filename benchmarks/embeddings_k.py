@@ -24,7 +24,7 @@ import scipy.sparse.linalg
 RESULTS = frame.RESULTS / "embeddings_k.csv"
 COMMAND = "python benchmarks/embeddings_k.py --folder FOLDER"
 COLUMNS = ("set", "criterion", "n", "features", "clusters", "chosen", "seconds")
-LIMIT = 100  # the largest K
+LIMIT = 100  # the largest K, as in the package
 MADE = {  # arguments of `embeddings_start.made`
     "cloud": (3000, 1, 5.05, 0.0),
     "sphere 5": (3000, 5, 5.05, 0.0),

@@ -81,7 +81,7 @@ def test_the_interactive_map_says_of_each_row_what_it_is(fitted, table):
     shown = plot.interactive_map(fitted, table, texts).renderers[0].data_source.data
     np.testing.assert_array_equal(shown["row"], np.arange(120))
     np.testing.assert_array_equal(shown["cluster"], fitted.labels_)
-    np.testing.assert_array_equal(shown["confidence"], fitted.predict_proba(table).max(axis=1))
+    np.testing.assert_allclose(shown["confidence"], fitted.predict_proba(table).max(axis=1), rtol=1e-5)
     assert shown["text"] == texts
     with pytest.raises(InputError, match="^texts: "):
         plot.interactive_map(fitted, table, texts[1:])

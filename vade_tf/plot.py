@@ -58,11 +58,12 @@ def interactive_map(model: VaDEClusterer, X, texts=None, method: str = "pca"):
     Raises:
         ValueError: another method, or rows or texts that cannot be used.
     """
-    dataset, groups, confidence = model._dataset(X, texts=texts), model.predict(X), model.predict_proba(X).max(axis=1)
+    dataset, groups = model._dataset(X, texts=texts), model.predict(X)
+    found = evaluation.findings(model.model_, dataset.x)
     rows = subset(len(groups), INTERACTIVE_ROWS, seed=0)
-    points = figures.projected(np.asarray(model.transform(X))[rows], method)
-    names = dict(enumerate(model.cluster_names_))
-    return interactive.draw(points, groups[rows], names, interactive.about(dataset, rows, rows, confidence[rows]))
+    known = interactive.about(dataset, rows, rows, found.confidence[rows])
+    points, names = figures.projected(found.m[rows], method), dict(enumerate(model.cluster_names_))
+    return interactive.draw(points, groups[rows], names, known)
 
 
 def confidence(model: VaDEClusterer, X, ax: Axes | None = None) -> Axes:

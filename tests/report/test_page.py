@@ -170,7 +170,7 @@ def test_a_browser_opens_it_without_a_complaint_and_cards_do_not_scroll(rng, res
         "document.title = 'too wide: ' + wide.length</script>"
     )
     file.write_text(page.page(of_table(rng, result), {}, TRAINING, PICTURES, "command") + measure)
-    text, complaints = opened(file, f"--window-size={width},900")
-    assert not complaints
+    text, said = opened(file, f"--window-size={width},900")
+    assert not said
     assert "A caption with &lt;angle&gt; brackets &amp; more." in text
     assert "<title>too wide: 0</title>" in text

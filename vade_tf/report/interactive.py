@@ -14,8 +14,8 @@ from vade_tf.report.drawing import colour
 
 MAX_LETTERS = 300  # of a text
 MAX_PIXELS = 48  # of the longer side of a picture
-PART = """<div style="max-width:24rem"><b>row @row, cluster @cluster, confidence @confidence{0.000}</b>%s</div>"""
-SHOWN = {"text": "<br>@text", "picture": '<br><img src="@picture" style="width:5rem;image-rendering:pixelated">'}
+TOOLTIP = '<div style="max-width:24rem"><b>row @row, cluster @cluster, confidence @confidence{0.000}</b>%s</div>'
+LINES = {"text": "<br>@text", "picture": '<br><img src="@picture" style="width:5rem;image-rendering:pixelated">'}
 
 
 def draw(
@@ -29,7 +29,7 @@ def draw(
         names: of each cluster that is named.
         known: of each point, as `about` gives it.
     """
-    shown = [SHOWN[name] for name in known if name in SHOWN]
+    tooltip = TOOLTIP % "".join(line for name, line in LINES.items() if name in known)
     looks = [colour(c) if c >= 0 else "#b0b0b0" for c in groups]
     source = ColumnDataSource({"x": points[:, 0], "y": points[:, 1], "cluster": groups, "look": looks, **known})
     plot = plotting.figure(
@@ -38,12 +38,12 @@ def draw(
     )  # fmt: skip
     plot.axis.visible, plot.grid.visible, plot.toolbar.logo = False, False, None
     dots = plot.scatter("x", "y", source=source, size=5, color="look", alpha=0.8, line_width=0)
-    plot.add_tools(HoverTool(renderers=[dots], tooltips=PART % "".join(shown), limit=1, point_policy="follow_mouse"))
-    name = Text(
+    plot.add_tools(HoverTool(renderers=[dots], tooltips=tooltip, limit=1, point_policy="follow_mouse"))
+    label = Text(
         x="x", y="y", text="text", text_align="center", text_baseline="middle", text_font_size="13px",
         text_font_style="bold", background_fill_color="white", background_fill_alpha=0.75,
     )  # fmt: skip
-    plot.add_glyph(middles(points, groups, names), name)
+    plot.add_glyph(middles(points, groups, names), label)
     return plot
 
 

@@ -115,7 +115,7 @@ def write(evaluated: Evaluation, out: Path, command: str) -> Path:
 
 def rendered(evaluated: Evaluation, command: str) -> tuple[str, dict[str, bytes]]:
     """The page of an evaluation, and its figures as PNGs by name."""
-    from vade_tf.report import drawing, figures, interactive
+    from vade_tf.report import drawing, figures
 
     dataset, found, result = evaluated.dataset, evaluated.found, evaluated.result
     mapped = figures.map_of_codes(found)
@@ -123,18 +123,18 @@ def rendered(evaluated: Evaluation, command: str) -> tuple[str, dict[str, bytes]
     pictures = {name: drawing.png(figure) for name, figure in drawn.items()}
     images = drawing.card_images(dataset, found.groups, result["clusters"], evaluated.numbers)
     captioned = [(name, figures.CAPTIONS[name], content) for name, content in pictures.items()]
-    pointed = "" if mapped is None else interactive.html(_pointed(mapped, evaluated))
+    pointed = "" if mapped is None else _pointed(*mapped, evaluated)
     return page(result, evaluated.settings, evaluated.training, captioned, command, images, pointed), pictures
 
 
-def _pointed(mapped, evaluated: Evaluation):
-    """The map of codes on which each point says its row, or its id, and what it is."""
+def _pointed(rows: np.ndarray, points: np.ndarray, evaluated: Evaluation) -> str:
+    """The HTML of a map on which each of some rows, int [m] at points [m, 2], says what it is."""
     from vade_tf.report import interactive
 
-    rows, found = mapped.rows, evaluated.found
-    about = interactive.about(evaluated.dataset, rows, np.asarray(evaluated.numbers)[rows], found.confidence[rows])
+    found = evaluated.found
+    known = interactive.about(evaluated.dataset, rows, np.asarray(evaluated.numbers)[rows], found.confidence[rows])
     names = {card["cluster"]: card["name"][:MAX_LETTERS] for card in evaluated.result["clusters"]}
-    return interactive.draw(mapped.points, found.groups[rows], names, about)
+    return interactive.html(interactive.draw(points, found.groups[rows], names, known))
 
 
 def write_comparison(results: dict[str, dict], out: Path) -> Path:

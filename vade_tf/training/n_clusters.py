@@ -96,7 +96,7 @@ def choose_number(tried: np.ndarray, strength: np.ndarray, mean: np.ndarray | No
     value = strength[best]
     reason = f"the largest number up to {tried[-1]} with a prediction strength of at least {MIN_STRENGTH}"
     if mean is not None:
-        strongest = int(np.argmax(np.where(tried > 1, mean, 0)))
+        strongest = int(np.argmax(np.where(tried > 1, mean, 0)))  # of one cluster it is always 1
         if strongest > best and mean[strongest] >= MIN_STRENGTH:
             best, value = strongest, mean[strongest]
             reason = f"of the numbers up to {tried[-1]} the one whose clusters are strongest in the mean"

@@ -182,4 +182,6 @@ def strengths(fitting: Fitting) -> dict[str, np.ndarray]:
         strength = n_clusters.prediction_strength(codes, tried, fitting.settings.start_seed, read)
     advance(1, f"1 to {tried[-1]} groups")
     found = {"tried": np.array(tried), "strength": strength.weakest}
-    return {**found, "mean": strength.mean} if many else found
+    if many:
+        found["mean"] = strength.mean
+    return found
