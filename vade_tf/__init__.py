@@ -3,8 +3,13 @@
 Names load on first use, so that `import vade_tf` and `python train.py --help` do not wait for TensorFlow.
 """
 
+import os
+
 import lazy_loader
 import wrapt
+
+# Without it TensorFlow reports errors of CUDA on every machine that has no GPU. "0" shows everything.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 __version__ = "0.3.0"
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)  # the names are in __init__.pyi

@@ -15,6 +15,7 @@ METRICS = {
     "n": 3,
     "acc": None,
     "elbo": None,
+    "sizes": {"-1": 2, "0": 1200},
     "health": ["component 1 is empty"],
     "seconds": {"fit": 1.0},
 }
@@ -96,6 +97,7 @@ def test_every_number_stands_under_its_name():
     for expected in (
         "ACC NMI ARI 0.9000 0.8000 0.7000",
         "ELBO -9.00 nats a row (distortion 8.00, rate_z 1.00)",
+        "rows by cluster -1: 2, 0: 1,200",
         "2 seeds mean std min max",
         "ACC 0.1000 0.2000 0.3000 0.4000",
         "K STRENGTH ELBO ACC",

@@ -131,6 +131,14 @@ def test_a_models_means_become_cells():
     ]
 
 
+@pytest.mark.parametrize("midnight", ["", "T00:00:00"])
+def test_dates_without_a_time_of_day_get_none(midnight):
+    days = column([f"2021-03-{day:02}{midnight}" for day in range(1, 20)])
+    assert days.decode([[0.4]]).tolist() == [pandas.Timestamp("2021-03-10")]
+    times = column([f"2021-03-{day:02}T06:00:00" for day in range(1, 20)])
+    assert times.decode([[0.5]]).tolist() == [pandas.Timestamp("2021-03-10 18:00")]
+
+
 def test_powers_are_those_of_scikit_learn(rng):
     v = rng.lognormal(3, 2, 200).astype("f4").astype(float)
     of = Column("v", "number").with_power(pandas.Series(v))
@@ -201,6 +209,7 @@ def test_what_a_column_is_taken_for(cells, kind):
             for name in ("id", "ID", "user_id", "userId", "index")
         ),
         ("v", [f"name {i}" for i in range(60)], "60 different texts in 60 rows"),
+        ("v", [f"$1,2{i}.50" for i in range(10, 70)], "60 different texts in 60 rows; to use them, write numbers"),
         ("v", pandas.Categorical([f"name {i}" for i in range(60)]), "60 different categories in 60 rows"),
     ],
 )

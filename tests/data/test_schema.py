@@ -72,12 +72,17 @@ def test_what_is_said_names_every_column(mixed):
     ]
 
 
+def test_levels_that_differ_in_capitals_alone_are_named():
+    said = Schema.infer(pandas.DataFrame({"plan": many(["basic", "Basic ", "pro"]), "v": many([1, 2, 4])})).describe()
+    assert "levels that differ in capitals alone, 'Basic', 'basic': 'plan'" in said
+
+
 def test_new_rows_in_another_order_with_more_columns(mixed):
     schema = Schema.infer(mixed)
     x, notes = schema.encode(mixed.assign(extra=1).iloc[:, ::-1])
     np.testing.assert_array_equal(x, schema.encode(mixed)[0])
     assert notes == ["columns that training did not have are ignored: 'extra'"]
-    with pytest.raises(InputError, match="^data: expected the columns of the training, among them 'old'"):
+    with pytest.raises(InputError, match="^data: expected all columns of the training, got none called 'old'"):
         schema.encode(mixed.drop(columns="old"), "data")
 
 

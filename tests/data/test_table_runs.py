@@ -60,9 +60,24 @@ def test_a_run_keeps_its_schema_and_says_it_once(run, frame):
     folder, said = run
     kept = Run.open(folder).schema
     assert kept.features == ["age", "ill", "colour=blue", "colour=green", "colour=red"]
-    assert kept.dropped == {"id": "it counts the rows from 0", "group": "labels for scoring"}
+    assert kept.dropped == {"id": "it counts the rows from 0", "group": "as asked, labels for scoring"}
     assert said[0] == "\n".join(kept.describe())
     assert json.loads((folder / "schema.json").read_text())["form"] == "table"
+
+
+def test_metrics_say_which_columns_were_used_and_how_large_the_clusters_are(run):
+    said = json.loads((run[0] / "metrics.json").read_text())
+    assert said["columns"]["used"] == ["age", "ill", "colour"]
+    assert list(said["columns"]["left_out"]) == ["id", "group"]
+    assert set(said["sizes"]) <= {"0", "1"}
+    assert sum(said["sizes"].values()) == 80
+
+
+def test_repeated_ids_are_counted(frame, tmp_path):
+    frame.assign(id=frame["id"] // 4).to_csv(tmp_path / "t.csv", index=False)
+    heard = Heard()
+    training.train(TrainConfig(data=str(tmp_path / "t.csv"), id="id", **SMALL), tmp_path / "run", reporter=heard)
+    assert "id: 60 rows have the id of an earlier row" in heard.said
 
 
 def test_new_rows_are_coded_as_the_run_has_it(run, frame, tmp_path):

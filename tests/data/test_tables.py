@@ -115,7 +115,7 @@ def test_a_file_is_coded_by_its_schema_and_says_so_once(saved, table, ending):
     expected = Schema.infer(table[["amount", "colour"]])
     np.testing.assert_array_equal(found.x, expected.encode(table)[0])
     assert found.schema.columns == expected.columns
-    assert found.schema.dropped == {"kind": "labels for scoring", "name": "names of the rows"}
+    assert found.schema.dropped == {"kind": "as asked, labels for scoring", "name": "as asked, names of the rows"}
     assert found.notice.splitlines() == found.schema.describe()
     assert (found.kind, found.name, found.ids[1], found.y.tolist()[:3]) == ("table", "t", "thing 1", [0, 1, 2])
 

@@ -102,6 +102,16 @@ def test_the_page_says_what_is_wrong_and_what_was_done(result):
     assert "Not checked" in words_of(page.page({**result, "model": "kmeans"}, {}, TRAINING, [], ""))
 
 
+@pytest.mark.parametrize(("reason", "praised"), [("as asked", True), ("60 different texts", False)])
+def test_columns_that_nobody_left_out_are_said_first(result, reason, praised):
+    training = {**TRAINING, "columns": {"used": ["age"], "left_out": {"price": reason}}}
+    text = page.page(result, {}, training, [], "")
+    assert ('class="health good"' in text) == praised
+    words = words_of(text)
+    assert f"columns left out price: {reason}" in words
+    assert ("Columns were left out: price" in words) != praised
+
+
 def test_a_card_says_what_its_numbers_are(rng, result):
     result = of_table(rng, result)
     text = page.page(result, {}, TRAINING, [], "")

@@ -48,7 +48,7 @@ CHAIN = np.array([[0, 0.3, 9, 9], [0.3, 0, 0.3, 9], [9, 0.3, 0, 9], [9, 9, 9, 0]
 @pytest.mark.parametrize(
     ("signals", "text"),
     [
-        ({"share": np.array([0.5, 0.004, 0.25, 0.246])}, "components 1 hold almost no rows; if 3 clusters are enough"),
+        ({"share": np.array([0.5, 0.004, 0.25, 0.246])}, "components 1 hold almost no rows, 3 are in use"),
         ({"entropy": 0.91 * np.log(4)}, "nearly the same for every row"),
         ({"distance": CHAIN}, "components 0, 1, 2 overlap"),
         ({"activity": np.array([1, 0.01, 0, 0])}, "the code uses 1 of its 4 dimensions"),

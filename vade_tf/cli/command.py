@@ -168,7 +168,6 @@ def _warnings_as_lines(prog: str) -> Iterator[None]:
 @contextmanager
 def starting() -> Iterator[None]:
     """For the imports of a command: TensorFlow and what it loads print nothing unless that fails."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")  # a command takes what it needs of a GPU
     os.environ["MPLBACKEND"] = "agg"  # figures go into files, whatever a notebook has set
     with hushed():

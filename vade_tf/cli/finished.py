@@ -175,7 +175,7 @@ def _predict(options: argparse.Namespace) -> None:
         answer.write(out, answer.blocks)
     if not quiet:
         seconds = time.perf_counter() - begun
-        print(f"{answer.n:,} rows in {seconds:.3g} s, {answer.n / seconds:,.0f} rows a second\nwritten: {out}")
+        print(f"{answer.n:,} rows in {seconds:.3g} s\nwritten: {out}")
 
 
 def _output_file(options: argparse.Namespace) -> Path:

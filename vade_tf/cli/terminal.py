@@ -105,6 +105,7 @@ class Terminal(Silent):
             rows.append(("ELBO", f"{metrics['elbo']:.2f} nats a row ({', '.join(terms)})"))
         if metrics.get("choice") is not None:
             rows.append(("clusters", metrics["choice"]["why"]))
+        rows.append(("rows by cluster", ", ".join(f"{c}: {size:,}" for c, size in metrics["sizes"].items())))
         if metrics["health"]:
             rows.append(("health", "; ".join(metrics["health"])))
         rows.append(("seconds", ", ".join(f"{name} {value:.0f}" for name, value in metrics["seconds"].items())))

@@ -32,6 +32,7 @@ MIN_POWER_BASE = 1e-12  # what a model draws may lie beyond all that a power rea
 MICROSECONDS_PER_DAY = 86_400_000_000
 MAX_LISTED = 8  # names or values that a message has
 ISO = "ISO8601"  # as pandas calls it
+ISO_DAY = "%Y-%m-%d"
 DAYS = ("%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%Y/%m/%d", "%d-%m-%Y", "%d-%b-%Y", "%d %b %Y", "%d %B %Y", "%B %d, %Y")
 DATES = tuple(day + time for day in DAYS for time in ("", " %H:%M", " %H:%M:%S", " %I:%M %p"))
 MAX_LEVELS = 100  # of a category; the rarer ones are joined
@@ -39,6 +40,7 @@ REST = "other"  # the level that joins them
 MANY_TEXTS = 50  # different texts, of more than half of the rows: names or sentences, no categories
 MIN_COUNTED_ROWS = 10  # so many rows in steps of one are an index and no chance
 IDENTIFYING_SHARE = 0.9  # of different values that a column called an identifier has
+DECORATED_NUMBER = r"\D{0,4}\d[\d., ']*\D{0,4}"  # such as $1,200.50 or 12 km
 MAX_ROUNDING = 1e-3  # between two numbers of float32, as a share of a column's standard deviation
 _IDENTIFIER = re.compile(r"|Unnamed: 0|(?i:index|(.*[_. -])?id)|.*[a-z]I[dD]")  # names of columns; "" is one
 Level = str | int | float | bool
@@ -54,7 +56,7 @@ class Column:
     missing: int = 0  # number of cells without a value when it was inferred
     power: tuple[float, ...] | None = None  # (lambda, mean, standard deviation) of Yeo and Johnson's transform (2000)
     offset: float = 0.0  # what is taken away from a number, or from a date in days since 1970-01-01
-    form: str = ""  # the format of dates that came as texts, as `pandas.to_datetime` takes it
+    form: str = ""  # the format of dates that came as texts, as `pandas.to_datetime` takes it; or `ISO_DAY`
     rest: bool = False  # whether the last level of a category stands for all that are not listed
 
     def __post_init__(self):
@@ -77,6 +79,11 @@ class Column:
     def block(self) -> str:
         """The family of its features: "gaussian", "bernoulli" or "categorical"."""
         return BLOCKS.get(self.kind, "gaussian")
+
+    def levels_alike(self) -> list[Level]:
+        """The levels that another one equals but for capital letters."""
+        folded = [str(level).casefold() for level in self.levels]
+        return [level for level, each in zip(self.levels, folded, strict=True) if folded.count(each) > 1]
 
     @property
     def has_texts(self) -> bool:
@@ -114,7 +121,9 @@ class Column:
             v = x[:, 0] if self.power is None else _without_power(x[:, 0], *self.power)
             return pandas.Series(v + self.offset)
         if self.kind == "date":
-            stamps = np.round(np.where(missing, 0.0, x[:, 0] + self.offset) * MICROSECONDS_PER_DAY)
+            days = np.where(missing, 0.0, x[:, 0] + self.offset)
+            days = np.round(days) if self.form in (ISO_DAY, *DAYS) else days  # no time of day in the training
+            stamps = np.round(days * MICROSECONDS_PER_DAY)
             return pandas.Series(stamps.astype("int64").astype("M8[us]")).mask(missing)
         known = np.where(missing[:, None], 0.0, x)
         if self.kind == "ordered":
@@ -139,7 +148,7 @@ class Column:
 
     def _measured(self, values: pandas.Series, argument: str) -> np.ndarray:
         """Numbers or days, float64 [n]."""
-        v = read_dates(values, self.form or ISO) if self.kind == "date" else read_numbers(values)
+        v = read_dates(values, self.form) if self.kind == "date" else read_numbers(values)
         unusable = (np.isnan(v) & values.notna().to_numpy()) | (np.abs(v) > MAX_VALUE)
         if unusable.any():
             place = int(unusable.argmax())
@@ -182,7 +191,9 @@ def infer(name: str | int, values: pandas.Series, argument: str) -> Column | str
     texts = [value.strip() for value in found if isinstance(value, str)]
     form = date_form(texts) if len(texts) == len(found) and v is None and not named else ""
     if v is None and (form or types.infer_dtype(found, skipna=True) in ("date", "datetime", "datetime64")):
-        days = read_dates(values, form or ISO)
+        days = read_dates(values, form)
+        if form in ("", ISO) and not (np.nan_to_num(days) % 1).any():
+            form = ISO_DAY
         return Column(name, "date", missing=missing, offset=float(np.nanmedian(days)), form=form)
     if len(found) == 2:
         return Column(name, "boolean", _in_order(found), missing)
@@ -191,7 +202,10 @@ def infer(name: str | int, values: pandas.Series, argument: str) -> Column | str
         near = np.spacing(np.float32(np.abs(v).max())) > MAX_ROUNDING * v.std()  # times in milliseconds, say
         return Column(name, "number", missing=missing, offset=float(np.median(v)) if near else 0.0)
     if len(found) > max(MANY_TEXTS, held / 2):
-        return f"{len(found):,} different {'categories' if named else 'texts'} in {held:,} rows"
+        reason = f"{len(found):,} different {'categories' if named else 'texts'} in {held:,} rows"
+        if texts and all(re.fullmatch(DECORATED_NUMBER, text) for text in texts):
+            reason += f"; to use them, write numbers such as {shown(texts[0])} plainly, as in 1200.5"
+        return reason
     if len(found) <= MAX_LEVELS:
         return Column(name, "category", _in_order(found), missing)
     counts = pandas.Series(np.bincount(numbers[numbers >= 0]), [key_of(value, True) for value in found])
@@ -230,12 +244,16 @@ def read_numbers(values: pandas.Series) -> np.ndarray:
 
 
 def read_dates(values: pandas.Series, form: str) -> np.ndarray:
-    """Cells as days since 1970-01-01, float64 [n]; NaN where they are missing, or no dates of this form."""
+    """Cells as days since 1970-01-01, float64 [n]; NaN where they are missing, or no dates of this form.
+
+    `ISO_DAY` and "" take a time of day, too.
+    """
     if types.is_numeric_dtype(values.dtype):
         return np.full(len(values), np.nan)
     if is_texts(values):
         values = values.mask(values.isin(["now", "today"]).astype(bool))  # pandas would ask the clock
     if values.dtype.kind != "M" or getattr(values.dtype, "tz", None) or not isinstance(values.dtype, np.dtype):
+        form = ISO if form in (ISO_DAY, "") else form
         values = pandas.to_datetime(values, format=form, errors="coerce", utc=True).dt.tz_localize(None)
     stamps = values.to_numpy("M8[us]")
     return np.where(np.isnat(stamps), np.nan, stamps.astype("int64") / MICROSECONDS_PER_DAY)

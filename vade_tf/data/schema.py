@@ -12,8 +12,10 @@ import numpy as np
 import pandas
 from pandas.api import types
 
-from vade_tf.data.columns import ISO, KINDS, Column, infer, is_texts, listed, shown, without_missing
+from vade_tf.data.columns import ISO, ISO_DAY, KINDS, Column, infer, is_texts, listed, shown, without_missing
 from vade_tf.errors import InputError, warn_units
+
+AS_ASKED = "as asked"  # begins the reason why a column is left out that the caller has named
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Schema:
         names = named(frame, argument)
         cells = {name: frame.iloc[:, i] for i, name in enumerate(names)}
         if absent := [column.name for column in self.columns if column.name not in cells]:
-            raise InputError(argument, f"the columns of the training, among them {listed(absent)}", listed(names))
+            raise InputError(argument, "all columns of the training", f"none called {listed(absent)}")
         notes = self.ignored(names)
         x = np.empty((len(frame), len(self.features)), np.float32)
         for column, place in self._places():
@@ -125,11 +127,17 @@ class Schema:
             if column.form.startswith(("%m", "%d")):
                 first = "months" if column.form.startswith("%m") else "days"
                 said.setdefault(f"dates are read with {first} first", []).append(column.name)
+            if alike := column.levels_alike():
+                said.setdefault(f"levels that differ in capitals alone, {listed(alike)}", []).append(column.name)
         if missing := [column.name for column in columns if column.missing]:
             said[f"{sum(c.missing for c in columns):,} empty cells are taken as missing"] = missing
         for name, reason in self.dropped.items():
             said.setdefault(f"left out, {reason}", []).append(name)
         return [*lines, *(f"{what}: {listed(names)}" for what, names in said.items())]
+
+    def summary(self) -> dict:
+        """The names of the columns that are used, and why others are left out."""
+        return {"used": [column.name for column in self.columns], "left_out": self.dropped}
 
     def to_dict(self) -> dict:
         columns = [asdict(column) for column in self.columns]
@@ -223,7 +231,7 @@ def _as_written(column: Column, dates: pandas.Series, days: bool) -> pandas.Seri
     """Dates as those of the training were written, or as Python's days."""
     if days:
         return dates.dt.round("D").dt.date
-    form = "%Y-%m-%d" if column.form in (ISO, "") else column.form
+    form = ISO_DAY if column.form in (ISO, "") else column.form
     return dates.dt.round("s" if "%S" in form else "min" if "%M" in form else "D").dt.strftime(form)
 
 

@@ -19,7 +19,7 @@ from vade_tf.data.download import cache_folder
 from vade_tf.data.observations import About, build
 from vade_tf.data.options import Dialect, FileOptions
 from vade_tf.data.rows import FileRows, TableRows, stays_in_file
-from vade_tf.data.schema import Schema
+from vade_tf.data.schema import AS_ASKED, Schema
 from vade_tf.data.texts import load_texts
 from vade_tf.data.vectors import rows_of
 from vade_tf.errors import InputError
@@ -27,6 +27,7 @@ from vade_tf.errors import InputError
 PLAIN_ENDINGS = (".csv", ".tsv", ".txt", ".data", ".dat")  # the last two as UCI has them
 TEXTS = (*PLAIN_ENDINGS, *(f"{name}.gz" for name in PLAIN_ENDINGS))
 SNIFFED_CHARACTERS = 1 << 16  # that say what separates cells
+ROLES = {"labels": "labels for scoring", "id": "names of the rows", "text": "texts"}  # of columns that are no feature
 SEPARATORS = "\t;|, "  # the first of several that might do is taken
 
 
@@ -210,11 +211,10 @@ def _left_out(
     """Why columns of a table are not clustered by, {name: reason}; others: what else they are, {argument: name}."""
     known = {argument: name for argument, name in others.items() if name is not None}
     check_columns(table, {"columns": columns, "drop": drop, **{key: [name] for key, name in known.items()}}, file)
-    meaning = {"labels": "labels for scoring", "id": "names of the rows", "text": "texts"}
-    reasons: dict[str | int, str] = {name: meaning[argument] for argument, name in known.items()}
+    reasons: dict[str | int, str] = {name: f"{AS_ASKED}, {ROLES[argument]}" for argument, name in known.items()}
     if twice := [name for name in columns if name in reasons or name in drop]:
         raise InputError("columns", "other columns than those named elsewhere", repr(twice[0]))
-    return dict.fromkeys((n for n in table if n in drop or (columns and n not in columns)), "as asked") | reasons
+    return dict.fromkeys((n for n in table if n in drop or (columns and n not in columns)), AS_ASKED) | reasons
 
 
 def _complete(values: pandas.Series, argument: str, file: Path) -> np.ndarray:

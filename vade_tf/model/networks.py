@@ -231,6 +231,17 @@ class Roots(UnitLength):
         return super().inverse(np.maximum(np.asarray(x, np.float64), 0.0) ** 2)
 
 
+def compute_in_float32(model: keras.Model) -> None:
+    """Let all layers of a model compute in float32 from now on, with the weights that they have.
+
+    So that a model that was trained in another precision gives the answers of its export.
+    """
+    for layer in model._flatten_layers():
+        if layer.compute_dtype != "float32":
+            layer.dtype_policy = "float32"
+    model.train_function = model.test_function = model.predict_function = None
+
+
 class Adam(keras.optimizers.Adam):
     """`keras.optimizers.Adam` that leaves no graph in memory when a model is gone."""
 

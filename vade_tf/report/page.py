@@ -14,6 +14,7 @@ import pandas
 
 from vade_tf import __version__
 from vade_tf.contrast import FOLD
+from vade_tf.data.schema import AS_ASKED
 from vade_tf.errors import visible
 from vade_tf.report.evaluation import Evaluation
 from vade_tf.runs.train import version
@@ -161,9 +162,13 @@ def page(
     map that answers the pointer.
     """
     cards = sorted(result["clusters"], key=lambda card: -card["rows"])[:MAX_CARDS]
+    columns = training.get("columns") or {"used": [], "left_out": {}}
+    unused = [name for name, reason in columns["left_out"].items() if not reason.startswith(AS_ASKED)]
     facts = {
         "number of clusters": f"chosen, {result['choice']['why']}" if result["choice"] else "given",
         "rows": training.get("kind"),
+        "columns": ", ".join(map(str, columns["used"])),
+        "columns left out": "; ".join(f"{name}: {reason}" for name, reason in columns["left_out"].items()),
         **{name: training.get(name) for name in ("start", "likelihood", "device", "precision")},
         "epochs": ", ".join(f"{name} {n}" for name, n in training["epochs"].items() if n) or "none",
         "seconds": ", ".join(f"{name} {value:,.0f}" for name, value in training["seconds"].items()),
@@ -176,6 +181,7 @@ def page(
         result=result,
         training=training,
         checked=result["model"] == "vade",
+        unused=", ".join(map(str, unused)),
         cards=sorted(cards, key=lambda card: card["cluster"]),
         folds=any(feature["kind"] == FOLD for card in cards for feature in card["features"]),
         images=images,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -20,6 +21,7 @@ from vade_tf.contrast import compared
 from vade_tf.data import pipeline
 from vade_tf.data.dataset import Dataset
 from vade_tf.data.rows import FileRows, Rows
+from vade_tf.data.schema import Schema
 from vade_tf.errors import ClusterError, InputError
 from vade_tf.model.vade import VaDE
 from vade_tf.runs import assignments
@@ -62,12 +64,15 @@ def train(
         export: whether to leave a SavedModel in export/1, ready to be served.
 
     Returns:
-        What metrics.json holds: dataset, source, n, n_features, n_clusters, recipe, model, likelihood, seed, acc, nmi,
-        ari (None without labels), elbo, distortion, rate_z, rate_c, of GMVAE rate_w (nats a row, over all rows; None
-        without a bound), health (what is wrong with the result, a sentence each), remedies (what was done during
-        training, a sentence each), choice (where the number of clusters was chosen: the fields of
-        `training.n_clusters.Choice`), kind and start (what the rows were taken for, and the start in words), epochs by
-        phase as trained, seconds by phase, device, precision, jit, versions.
+        What metrics.json holds. What was trained: dataset, source, n, n_features, n_clusters, model, recipe,
+        likelihood, seed, kind (what the rows were taken for), start (in words), choice (the fields of
+        `training.n_clusters.Choice`, where the number of clusters was chosen), columns (of a table: those used, and
+        why others are left out).
+        What came out: sizes (rows of each cluster, of outliers under "-1"); acc, nmi, ari (None without labels);
+        elbo, distortion, rate_z, rate_c, and of GMVAE rate_w, the KL divergence of its second code (all nats a row;
+        None without a bound); health (what is wrong with the result) and remedies (what was done during training),
+        a sentence each.
+        How: epochs and seconds by phase, device, precision, jit, versions.
         Nothing on a worker that is not the chief, which writes nothing, either.
 
     Raises:
@@ -157,6 +162,8 @@ def _fit(run: Run, rows: RunRows, init: np.ndarray | None, reporter: Silent, ext
     config, dataset = run.config, rows.dataset
     if dataset.notice:
         reporter.say(dataset.notice)
+    if dataset.ids is not None and (repeated := len(dataset.ids) - len(np.unique(dataset.ids))):
+        reporter.say(f"id: {repeated:,} rows have the id of an earlier row")
     strategy = device.strategy(config.distribute)
     if config.pretrained is not None and run.load("pretrained") is None:
         pretrained_by(config, dataset).save(run)
@@ -208,11 +215,11 @@ class Scores(keras.callbacks.Callback):
             logs.update(metrics.scores(self.y, model_groups(self.model, self.x)))
 
 
-def scored(model: keras.Model, rows: RunRows, path: Path, reporter: Silent) -> dict[str, float]:
+def scored(model: keras.Model, rows: RunRows, path: Path, reporter: Silent) -> dict[str, Any]:
     """Write what a fitted model says of each row, under its id or its place among all that were loaded.
 
     Returns:
-        Mean terms of the bound, of a model that has one; ACC, NMI and ARI, where there are labels.
+        The sizes of the clusters; mean terms of the bound, of a model that has one; ACC, NMI, ARI, with labels.
     """
     x, ids, y, share = rows.dataset.x, rows.dataset.ids, rows.dataset.y, rows.config.outliers
     table = assignments.found(model, x, reporter.phase("predict", assignments.blocks(x)))
@@ -225,8 +232,13 @@ def scored(model: keras.Model, rows: RunRows, path: Path, reporter: Silent) -> d
         table.insert(1, "name", [apart.name(c) for c in clusters])
     names = pandas.Index(rows.numbers, name="row") if ids is None else pandas.Series(ids, name=rows.config.id or "id")
     assignments.write(path, [assignments.beside(names, table)])
-    scores = {} if y is None else metrics.scores(y, clusters)
-    return {**scores, **(means(model, x) if hasattr(model, "elbo_terms") else {})}
+    sizes = table["cluster"].value_counts().sort_index()
+    found: dict[str, Any] = {"sizes": {str(c): int(size) for c, size in sizes.items()}}
+    if y is not None:
+        found |= metrics.scores(y, clusters)
+    if hasattr(model, "elbo_terms"):
+        found |= means(model, x)
+    return found
 
 
 def means(model: keras.Model, x: Rows) -> dict[str, float]:
@@ -236,16 +248,18 @@ def means(model: keras.Model, x: Rows) -> dict[str, float]:
 
 
 def summarise(
-    config: TrainConfig, dataset: Dataset, fitted: Fitted, found: dict[str, float], pretrained: int | None
+    config: TrainConfig, dataset: Dataset, fitted: Fitted, found: dict[str, Any], pretrained: int | None
 ) -> dict:
     """What metrics.json holds, of what `scored` found and the epochs of the autoencoder that the run began with."""
-    trained = epochs_done(fitted.history, "fit") or None
+    trained, schema = epochs_done(fitted.history, "fit") or None, dataset.schema
     return {
         "dataset": dataset.name,
         "source": dataset.source,
         "n": len(dataset.x),
         "n_features": dataset.x.shape[1],
         "n_clusters": config.clusters,
+        "sizes": found["sizes"],
+        "columns": schema.summary() if isinstance(schema, Schema) else None,
         "model": config.model,
         "recipe": config.recipe,
         "likelihood": fitted.model.likelihood.name,

@@ -5,10 +5,8 @@ docs/guide/serving.md lists its signatures. A row's answer depends on that row a
 
 import json
 import math
-from functools import partial
 from pathlib import Path
 
-import keras
 import tensorflow as tf
 
 from vade_tf.data.dataset import Coded
@@ -143,21 +141,11 @@ def build_signatures(model: VaDE, schema: Coded | None = None) -> tuple[tf.Modul
     return module, signatures
 
 
-def in_float32(model):
+def in_float32(model: VaDE) -> VaDE:
     """A copy of a VaDE that computes in float32, with the same weights."""
-
-    def layer(old):  # what is no layer, as an addition, computes in the type of what it gets
-        single = {"dtype": "float32"} if isinstance(old, keras.layers.Layer) else {}
-        return type(old).from_config({**old.get_config(), **single})
-
-    clone = partial(keras.models.clone_model, clone_function=layer, recursive=True)
-    parts = {name: keras.saving.serialize_keras_object(clone(getattr(model, name))) for name in ("encoder", "decoder")}
-    if model.scaling is not None and model.scaling.compute_dtype != "float32":
-        scaling = layer(model.scaling)
-        scaling.build((None, model.n_features))
-        parts["scaling"] = keras.saving.serialize_keras_object(scaling)
-    copy = type(model).from_config({**model.get_config(), **parts})
+    copy = type(model).from_config(model.get_config())
     set_all(copy, model.get_weights())
+    networks.compute_in_float32(copy)
     return copy
 
 

@@ -18,6 +18,7 @@ from vade_tf.data.schema import Schema
 from vade_tf.errors import InputError
 from vade_tf.model import own_networks
 from vade_tf.model.likelihood import Likelihood
+from vade_tf.model.networks import compute_in_float32
 from vade_tf.model.observation import in_half
 from vade_tf.model.vade import VaDE
 from vade_tf.seeding import Stream, subset
@@ -246,13 +247,12 @@ def fitted(fitting: Fitting, model: keras.Model, findings: Sequence[str] = ()) -
     rows, settings, schema = fitting.rows, fitting.settings, fitting.data.schema
     seconds = {phase: sum(row["seconds"] for row in rows if row["phase"] == phase) for phase in ("pretrain", "fit")}
     seconds = {"pretrain": seconds["pretrain"], "init": fitting.seconds["init"], "fit": seconds["fit"]}
+    compute_in_float32(model)
+    model.jit_compile = False  # for answers XLA would compile anew for every other number of rows
     found: list[str] = []
     if isinstance(model, VaDE):
         signals = health.signals(model, health.sample(fitting.data.x, settings.seed))
         found = [*findings, *health.findings(signals)]
-    if model.compiled and model.jit_compile:  # for answers XLA would compile anew for every other number of rows
-        model.jit_compile = False
-        model.train_function = model.test_function = model.predict_function = None
     return Fitted(
         model,
         rows,

@@ -127,6 +127,6 @@ def lost_groups(fitting: Fitting, P: np.ndarray) -> list[str]:
     if found >= partitions.MIN_AGREEMENT:
         return []
     return [
-        f"the clusters are not the groups of the start (adjusted Rand index {found:.2f}): these overlap, or "
-        "the training was too short; try another number of clusters, or more epochs"
+        f"the clusters are not the groups of the start (adjusted Rand index {found:.2f}): the groups overlap, or "
+        "the training was too short; compare the fit with one of more epochs"
     ]

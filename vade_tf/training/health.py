@@ -94,14 +94,17 @@ def findings(found: Signals) -> list[str]:
     if found.rate_z < MIN_RATE:
         sentences.append(f"{CLUSTER_ALONE} (rate_z {found.rate_z:.2f} nats): samples of a cluster are nearly alike")
     if len(used) < k:
-        remedy = f"if {len(used)} clusters are enough, fit so many, else pretrain longer (pretrain_epochs)"
-        sentences.append(f"components {_names(np.flatnonzero(~found.used))} hold almost no rows; {remedy}")
+        unused = _names(np.flatnonzero(~found.used))
+        sentences.append(
+            f"components {unused} hold almost no rows, {len(used)} are in use; if you expect all {k} clusters, "
+            "pretrain longer (pretrain_epochs) or take another seed"
+        )
     if len(used) > 1 and found.entropy >= 0.9 * max_entropy:
         sentences.append("the responsibilities are nearly the same for every row; pretrain longer (pretrain_epochs)")
     if modes < len(used):
         shared = used[np.bincount(mode, minlength=modes)[mode] > 1]
-        advice = "if their rows are alike they may be one group, else pretrain longer (pretrain_epochs)"
-        sentences.append(f"components {_names(shared)} overlap; {advice}")
+        advice = "compare their rows; if these should be apart, pretrain longer (pretrain_epochs)"
+        sentences.append(f"components {_names(shared)} overlap in the code; {advice}")
     if found.active_units < width / 2:
         sentences.append(f"the code uses {found.active_units} of its {width} dimensions; give a smaller latent_dim")
     return sentences
